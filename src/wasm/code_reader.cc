@@ -74,7 +74,6 @@ ValType CodeReader::ref_type() {
 }
 
 ValType CodeReader::val_type() {
-  const u64 at = offset();
   switch (peek()) {
     case 0x7F: ++pos_; return kI32;
     case 0x7E: ++pos_; return kI64;
