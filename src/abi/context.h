@@ -121,6 +121,7 @@ struct StoreContext {
   Slot* stack_top;                 // first free slot of the value stack above all frames, while a host function runs
   void* activation;                // the executor's innermost activation, for backtraces and stack scanning
   void* store;                     // runtime::Store
+  void* pending;                   // runtime::Unwind*, owned: why a HostEntry returned Status::Unwind; null otherwise
 };
 
 // Per instance. Arrays are indexed by the module's index spaces, imports first unless said otherwise.
