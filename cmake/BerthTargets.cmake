@@ -75,7 +75,7 @@ function(berth_add_header_check name include_prefix folder headers dep)
   add_library(${target} OBJECT ${units})
   target_link_libraries(${target} PRIVATE ${dep})
   # A header is checked for standing alone; what it defines and does not use is its includers' matter.
-  target_compile_options(${target} PRIVATE -O0 -fsyntax-only -Wno-unused -Wno-unused-command-line-argument)
+  target_compile_options(${target} PRIVATE -O0 -g0 -Wno-unused)
   set_target_properties(${target} PROPERTIES CXX_CLANG_TIDY "")
   if(NOT BERTH_HEADER_CHECK)
     set_target_properties(${target} PROPERTIES EXCLUDE_FROM_ALL ON)
