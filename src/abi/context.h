@@ -41,6 +41,7 @@ struct RuntimeType {
   bool is_final;
   u8 depth;          // number of proper supertypes
   u8 element_log2;   // arrays: log2 of the element's size
+  u8 size_class;     // structs: index into StoreContext::allocation_runs
   u32 object_bytes;  // structs: size of an object, header included
   bool has_refs;     // whether the collector must look into objects of this type
   u32 param_slots, result_slots;  // functions: slots of all parameters, of all results
@@ -48,6 +49,8 @@ struct RuntimeType {
   const wasm::SubType* definition;       // Func, Struct, Array; type indices in it are those of `group`'s members
   const u32* field_offsets;              // structs: byte offset of each field from the start of the object
   const void* group;                     // runtime's record of the recursion group
+  const u32* ref_offsets;                // structs: where the fields are that the collector follows
+  u32 ref_count;                         // how many; arrays: 1 if it follows the elements
 };
 
 // Subtyping of concrete types in constant time.
@@ -113,6 +116,15 @@ struct FunctionInstance {
   u32 unused;
 };
 
+// Free memory of the garbage-collected heap for objects of one size class: [cursor, limit) reads as zero.
+// Allocating an object is moving `cursor` up by `cell_bytes` and storing its type, when that stays within
+// `limit`; else the runtime's helper does it.
+struct AllocationRun {
+  u8* cursor;
+  u8* limit;
+  u64 cell_bytes;
+};
+
 // Per store: what one thread of execution needs at hand.
 struct StoreContext {
   Slot* stack_limit;               // frames must end at or below; set to null by an interrupt to stop at the next call
@@ -122,6 +134,8 @@ struct StoreContext {
   void* activation;                // the executor's innermost activation, for backtraces and stack scanning
   void* store;                     // runtime::Store
   void* pending;                   // runtime::Unwind*, owned: why a HostEntry returned Status::Unwind; null otherwise
+  Slot* stack_base;                // the value stack's first slot
+  AllocationRun* allocation_runs;  // by size class
 };
 
 // Per instance. Arrays are indexed by the module's index spaces, imports first unless said otherwise.

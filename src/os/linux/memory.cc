@@ -1,0 +1,137 @@
+#include "os/memory.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+namespace berth::os {
+
+namespace {
+
+std::string size_text(u64 bytes) {
+  constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(kUnits)) value /= 1024, ++unit;
+  char text[48];
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.4g %s", value, kUnits[unit]);
+  return text;
+}
+
+// Why address space or memory ran out, and what the user can do.
+std::string exhaustion_text(const char* what, u64 bytes, int err) {
+  std::string text = std::string("cannot ") + what + " " + size_text(bytes);
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    return text + " of address space: this process may use " + size_text(limit.rlim_cur) +
+           " (ulimit -v); raise that limit or remove it";
+  }
+  if (err == ENOMEM) {
+    return text + ": the kernel is out of address space, of mappings (vm.max_map_count) or of memory it "
+                  "may promise (vm.overcommit_memory)";
+  }
+  return text + ": errno " + std::to_string(err);
+}
+
+int protection(Access access) {
+  switch (access) {
+    case Access::None: return PROT_NONE;
+    case Access::Read: return PROT_READ;
+    case Access::ReadWrite: return PROT_READ | PROT_WRITE;
+  }
+  return PROT_NONE;
+}
+
+u8* map_inaccessible(u64 bytes) {
+  void* p = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return p == MAP_FAILED ? nullptr : static_cast<u8*>(p);
+}
+
+}  // namespace
+
+u64 page_size() {
+  static const u64 size = static_cast<u64>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+u64 round_to_pages(u64 bytes) { return (bytes + page_size() - 1) & ~(page_size() - 1); }
+
+Reservation::~Reservation() {
+  if (base_ != nullptr) munmap(base_, size_);
+}
+
+Result<Reservation> Reservation::reserve(u64 bytes, u64 alignment) {
+  const u64 page = page_size();
+  if (alignment < page) alignment = page;
+  if (bytes == 0) bytes = page;
+  // Beyond any address space that there is; also keeps the sums below from overflowing.
+  if (bytes > (u64{1} << 56)) return fail(ErrorCode::OutOfMemory, exhaustion_text("reserve", bytes, ENOMEM));
+  bytes = round_to_pages(bytes);
+  const u64 slack = alignment - page;
+  u8* base = map_inaccessible(bytes + slack);
+  if (base == nullptr) return fail(ErrorCode::OutOfMemory, exhaustion_text("reserve", bytes, errno));
+  if (slack != 0) {
+    const auto address = reinterpret_cast<std::uintptr_t>(base);
+    const u64 before = ((address + alignment - 1) & ~(alignment - 1)) - address;
+    if (before != 0) munmap(base, before);
+    if (slack != before) munmap(base + before + bytes, slack - before);
+    base += before;
+  }
+  Reservation r;
+  r.base_ = base;
+  r.size_ = bytes;
+  return r;
+}
+
+Result<> Reservation::commit(u64 offset, u64 bytes) {
+  if (bytes == 0) return {};
+  CHECK(offset <= size_ && bytes <= size_ - offset);
+  if (mprotect(base_ + offset, bytes, PROT_READ | PROT_WRITE) != 0)
+    return fail(ErrorCode::OutOfMemory, exhaustion_text("commit", bytes, errno));
+  return {};
+}
+
+Result<> Reservation::protect(u64 offset, u64 bytes, Access access) {
+  if (bytes == 0) return {};
+  CHECK(offset <= size_ && bytes <= size_ - offset);
+  if (mprotect(base_ + offset, bytes, protection(access)) != 0)
+    return fail(ErrorCode::OutOfMemory, exhaustion_text("protect", bytes, errno));
+  return {};
+}
+
+void Reservation::discard(u64 offset, u64 bytes) {
+  if (bytes == 0) return;
+  CHECK(offset <= size_ && bytes <= size_ - offset);
+  CHECK(madvise(base_ + offset, bytes, MADV_DONTNEED) == 0);
+}
+
+Result<> Reservation::decommit(u64 offset, u64 bytes) {
+  if (bytes == 0) return {};
+  CHECK(offset <= size_ && bytes <= size_ - offset);
+  // A fresh mapping also stops the range from counting towards what the kernel has promised.
+  void* p = mmap(base_ + offset, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  if (p == MAP_FAILED) return fail(ErrorCode::OutOfMemory, exhaustion_text("decommit", bytes, errno));
+  return {};
+}
+
+Result<> Reservation::move_to_larger(u64 bytes, u64 committed) {
+  CHECK(committed <= size_ && committed <= bytes);
+  Reservation larger = TRY(reserve(bytes));
+  if (committed != 0) {
+    void* p = mremap(base_, committed, committed, MREMAP_MAYMOVE | MREMAP_FIXED, larger.base_);
+    if (p == MAP_FAILED) return fail(ErrorCode::OutOfMemory, exhaustion_text("move", committed, errno));
+    // What remains of the old range is the part that was never committed.
+    base_ += committed;
+    size_ -= committed;
+    if (size_ == 0) base_ = nullptr;
+  }
+  swap(larger);
+  return {};
+}
+
+bool can_reserve(u64 bytes) { return Reservation::reserve(bytes).has_value(); }
+
+}  // namespace berth::os
