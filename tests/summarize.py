@@ -19,7 +19,7 @@ def reason_of(case):
     """Why a test was skipped: the line of its output that says so."""
     lines = output_of(case)
     said = [line for line in lines if "SKIP" in line.upper()]
-    return (said or lines or ["no reason given"])[0].strip()
+    return (said or lines or ["no reason given"])[0].strip().removeprefix("SKIPPED: ")
 
 
 def main(path):
