@@ -23,9 +23,12 @@ class CodeReader {
   bool ok() const { return !failed_; }
   bool at_end() const { return pos_ == end_; }
   const u8* position() const { return pos_; }
+  const u8* end() const { return end_; }
   size_t remaining() const { return static_cast<size_t>(end_ - pos_); }
   // Offset in the module of the next byte.
   u64 offset() const { return base_ + static_cast<u64>(pos_ - begin_); }
+  // Offset in the module of `position`, which is one of this reader's.
+  u64 offset_of(const u8* position) const { return base_ + static_cast<u64>(position - begin_); }
   // Offset relative to the start of the bytes given.
   u32 local_offset() const { return static_cast<u32>(pos_ - begin_); }
   ErrorCode error_code() const { return error_; }
@@ -46,6 +49,8 @@ class CodeReader {
     if (pos_ == end_) [[unlikely]] { fail_here(ErrorCode::UnexpectedEnd); return 0; }
     return *pos_++;
   }
+  // Passes over `n` bytes, which must be there.
+  void skip(size_t n) { pos_ += n; }
   u8 peek() const { return pos_ == end_ ? u8{0} : *pos_; }
 
   u32 leb_u32() {

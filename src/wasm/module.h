@@ -46,6 +46,10 @@ struct Function {
   u32 original_offset = 0;
   bool is_translated = false;  // `body` is a range of `translated`, not of `bytes`
   bool has_branch_hints = false;
+  bool uses_legacy_exceptions = false;  // as it was written; filled by validation, like the following
+  // What a frame takes at most, in slots of 8 bytes (a v128 takes two): parameters and locals, operands.
+  u32 local_slots = 0;
+  u32 stack_slots = 0;
 };
 
 struct Table {
