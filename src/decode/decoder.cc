@@ -127,7 +127,7 @@ class StreamDecoder::Impl {
     if (bytes.size() < 8) return Step::NeedsMore;
     if (std::memcmp(bytes.data() + 4, kVersion, 4) != 0) {
       if (is_component(bytes)) {
-        return fail(Error(ErrorCode::NotSupported, "this is a component, a core module is needed here").at(4));
+        return fail(Error(ErrorCode::UnknownVersion, "this is a component, a core module is needed here").at(4));
       }
       return fail(Error(ErrorCode::UnknownVersion).at(4));
     }

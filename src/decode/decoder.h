@@ -6,7 +6,7 @@
 // to find their ends. Nothing is allocated in proportion to a count or length that is only declared.
 //
 // Errors: of kind Malformed with the offset of the first byte at fault, LimitExceeded naming the limit,
-// FeatureDisabled naming the feature, or NotSupported for a component.
+// FeatureDisabled naming the feature. A component is an UnknownVersion; see is_component.
 #pragma once
 
 #include <memory>

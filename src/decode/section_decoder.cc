@@ -94,7 +94,7 @@ Result<> SectionDecoder::decode(SectionId id, Range payload, SectionId after) {
     case SectionId::Global: global_section(); break;
     case SectionId::Export: export_section(); break;
     case SectionId::Start: start_section(); break;
-    case SectionId::Elem: elem_section(); break;
+    case SectionId::Element: elem_section(); break;
     case SectionId::Data: data_section(); break;
     case SectionId::DataCount: data_count_section(); break;
     case SectionId::Tag: tag_section(); break;

@@ -1,7 +1,7 @@
 // Validation of control instructions that are too rare to be inlined.
 #include <algorithm>
 
-#include "validate/function_validator.h"
+#include "validate/function_control.h"
 
 namespace berth::validate {
 

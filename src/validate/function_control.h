@@ -1,5 +1,5 @@
 // The instructions that are so frequent that validation wants them inlined: blocks, branches, calls,
-// locals and globals. Included once, by function_validator.cc.
+// locals and globals. Internal to the function validator.
 #pragma once
 
 #include "validate/function_validator.h"
@@ -26,6 +26,7 @@ inline bool FunctionValidator::end_of_sequence() {
 
 inline bool FunctionValidator::begin_block(FrameKind kind, const wasm::BlockType& type) {
   if (type.kind == wasm::BlockType::Empty) [[likely]] {
+    if (kind == FrameKind::If && !pop(wasm::kI32)) return false;
     if (frames_.size() >= facts_.limits.nesting_depth) [[unlikely]]
       return error(limit_error("nested blocks", facts_.limits.nesting_depth, frames_.size() + 1));
     push_frame(kind, {}, {});
@@ -36,6 +37,7 @@ inline bool FunctionValidator::begin_block(FrameKind kind, const wasm::BlockType
   if (!block_signature(type, params, results)) return false;
   if (frames_.size() >= facts_.limits.nesting_depth) [[unlikely]]
     return error(limit_error("nested blocks", facts_.limits.nesting_depth, frames_.size() + 1));
+  if (kind == FrameKind::If && !pop(wasm::kI32)) return false;
   if (!pop_all(params)) return false;
   push_frame(kind, params, results);
   return push_all(params);
@@ -48,9 +50,7 @@ inline bool FunctionValidator::op(OpTag<Op::Unreachable>, const wasm::NoImm&) {
 }
 inline bool FunctionValidator::op(OpTag<Op::Block>, const wasm::BlockType& imm) { return begin_block(FrameKind::Block, imm); }
 inline bool FunctionValidator::op(OpTag<Op::Loop>, const wasm::BlockType& imm) { return begin_block(FrameKind::Loop, imm); }
-inline bool FunctionValidator::op(OpTag<Op::If>, const wasm::BlockType& imm) {
-  return pop(wasm::kI32) && begin_block(FrameKind::If, imm);
-}
+inline bool FunctionValidator::op(OpTag<Op::If>, const wasm::BlockType& imm) { return begin_block(FrameKind::If, imm); }
 
 inline bool FunctionValidator::op(OpTag<Op::End>, const wasm::NoImm&) {
   if (!end_of_sequence()) return false;

@@ -145,7 +145,7 @@ class FunctionValidator {
     } else if constexpr (std::is_same_v<Imm, wasm::MemoryImm>) {
       if (!memory_address(imm.memory, address)) [[unlikely]] return false;
     } else if constexpr (std::is_same_v<Imm, wasm::DataMemoryImm>) {
-      if (!check_data(imm.data) || !memory_address(imm.memory, address)) [[unlikely]] return false;
+      if (!memory_address(imm.memory, address) || !check_data(imm.data)) [[unlikely]] return false;
     } else if constexpr (std::is_same_v<Imm, wasm::DataImm>) {
       if (!check_data(imm.data)) [[unlikely]] return false;
     } else if constexpr (std::is_same_v<Imm, wasm::ElemImm>) {

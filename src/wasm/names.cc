@@ -32,8 +32,10 @@ void read_map(CodeReader& reader, Entries& entries) {
     if (name) entries.emplace_back(index, *name);
   }
   // The specification asks for ascending indices; not every tool obeys. The first name given counts.
-  auto by_index = [](const auto& a, const auto& b) { return a.first < b.first; };
-  if (!std::ranges::is_sorted(entries, by_index)) std::ranges::stable_sort(entries, by_index);
+  auto by_index = [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first < b.first : a.second.data() < b.second.data();
+  };
+  if (!std::ranges::is_sorted(entries, by_index)) std::ranges::sort(entries, by_index);
 }
 
 // The branch hints read so far, and whether the section was well-formed to its end.

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "wasm/module.h"
 
 namespace berth::wasm {
