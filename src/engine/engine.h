@@ -1,0 +1,110 @@
+// The embedding facade: from the bytes of a module, binary or text, to something that can be
+// instantiated. An Engine may be used by several threads at once and outlives every module and
+// store made with it.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/executor.h"
+#include "runtime/store.h"
+#include "wasm/features.h"
+#include "wasm/limits.h"
+#include "wasm/module.h"
+
+namespace berth::engine {
+
+// How functions are executed.
+enum class Tier : u8 { Interp };
+
+struct Config {
+  wasm::FeatureSet features;
+  wasm::ModuleLimits limits;
+  Tier tier = Tier::Interp;
+  // Whether guest code counts fuel; without it Store::set_fuel has no effect.
+  bool fuel = false;
+  // Whether relaxed vector instructions behave the same on every machine.
+  bool deterministic = false;
+  // Threads that validate a module big enough to gain from it; 0 takes one a core.
+  u32 validation_threads = 0;
+};
+
+// Why a module could not be loaded.
+struct LoadFailure {
+  Error error;
+  // For people: what is wrong and where, for text with the line shown. Several lines, no line end
+  // last.
+  std::string message;
+  // What to do about it; may be empty.
+  std::string hint;
+};
+
+template <typename T>
+using Loaded = std::expected<T, LoadFailure>;
+
+// What some bytes are, by how they start.
+enum class FileKind : u8 { Module, Component, Text, Other };
+FileKind detect(std::span<const u8> bytes);
+// In plain words what bytes of kind Other look like: "an ELF executable", "gzip-compressed data";
+// empty when they look like nothing known.
+std::string_view describe(std::span<const u8> bytes);
+
+// Decodes and validates, without an executor: what `berth validate` and `inspect` need. `name` is
+// what messages call the bytes. Text is turned into binary first.
+Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes,
+                                                        std::string_view name,
+                                                        const Config& config);
+// The same for a file, read while it is decoded.
+Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path,
+                                                             const Config& config);
+
+// Decodes and validates a binary.
+Result<std::shared_ptr<const wasm::Module>> compile_binary(std::vector<u8> bytes,
+                                                           const Config& config);
+
+class Engine {
+ public:
+  explicit Engine(Config config);
+  ~Engine();
+  Engine(const Engine&) = delete;
+
+  const Config& config() const { return config_; }
+  runtime::Executor& executor() { return *executor_; }
+
+  // Loads a module, binary or text.
+  Loaded<std::shared_ptr<const runtime::PreparedModule>> load(std::vector<u8> bytes,
+                                                              std::string_view name);
+  Loaded<std::shared_ptr<const runtime::PreparedModule>> load_file(const std::string& path);
+  // Makes a valid module ready to be instantiated. Cheap: functions are translated when first
+  // called.
+  std::shared_ptr<const runtime::PreparedModule> prepare(
+      std::shared_ptr<const wasm::Module> module);
+
+ private:
+  Config config_;
+  std::unique_ptr<runtime::Executor> executor_;
+};
+
+// Takes a binary as it arrives and validates each part as soon as it is there, so that a slow
+// source costs no time afterwards. One thread at a time.
+class StreamLoader {
+ public:
+  explicit StreamLoader(const Config& config);
+  ~StreamLoader();
+
+  // The next bytes. Fails as soon as they cannot be the start of a valid module; then give up.
+  Result<> push(std::span<const u8> chunk);
+  // Once, after the last bytes.
+  Result<std::shared_ptr<const wasm::Module>> finish();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace berth::engine

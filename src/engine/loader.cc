@@ -1,0 +1,328 @@
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "decode/decoder.h"
+#include "engine/demangle.h"
+#include "engine/engine.h"
+#include "text/diagnostic.h"
+#include "text/parser.h"
+#include "validate/validate.h"
+#include "wasm/names.h"
+
+namespace berth::engine {
+namespace {
+
+constexpr size_t kChunk = 256 * 1024;
+// Starting threads costs more than validating less code than this.
+constexpr u64 kParallelCodeBytes = 512 * 1024;
+
+u32 cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<u32>(std::max(1, CPU_COUNT(&set)));
+}
+
+Result<> validate(wasm::Module& module, const Config& config) {
+  validate::Options options;
+  options.limits = config.limits;
+  if (module.bytes.size() >= kParallelCodeBytes) {
+    options.threads = config.validation_threads != 0 ? config.validation_threads : cores();
+  }
+  auto valid = validate::validate_module(module, options);
+  if (valid || !valid.error().function()) return valid;
+  // The name helps to find the function in the source.
+  const auto names = wasm::Names::parse(module);
+  const auto name = names.function(wasm::FuncIdx(*valid.error().function()));
+  if (!name) return valid;
+  return fail(
+      std::move(valid).error().with_context("the function is " + printable(demangle(*name))));
+}
+
+Result<std::shared_ptr<const wasm::Module>> finish(wasm::Module module, const Config& config) {
+  auto shared = std::make_shared<wasm::Module>(std::move(module));
+  TRY(validate(*shared, config));
+  return shared;
+}
+
+std::string hint_for(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::FeatureDisabled:
+      return "--enable FEATURE switches a feature on";
+    case ErrorCode::UnexpectedEnd:
+    case ErrorCode::LengthOutOfBounds:
+      return "the file looks cut off; build or download it again";
+    case ErrorCode::UnknownVersion:
+      return "this is WebAssembly of a version that does not exist yet; Berth reads version 1";
+    default:
+      return {};
+  }
+}
+
+std::unexpected<LoadFailure> failure(std::string_view name, Error error) {
+  std::string message = std::string(name) + ": error: " + error.to_string();
+  std::string hint = hint_for(error);
+  return std::unexpected(LoadFailure{std::move(error), std::move(message), std::move(hint)});
+}
+std::unexpected<LoadFailure> text_failure(std::string_view name, std::string_view source,
+                                          Error error, const text::SourceMap* map = nullptr) {
+  std::string message = text::render(name, source, error, map);
+  while (message.ends_with('\n'))
+    message.pop_back();
+  std::string hint = hint_for(error);
+  return std::unexpected(LoadFailure{std::move(error), std::move(message), std::move(hint)});
+}
+std::unexpected<LoadFailure> component_failure(std::string_view name) {
+  Error error(ErrorCode::NotSupported, "components");
+  return std::unexpected(
+      LoadFailure{std::move(error),
+                  std::string(name) + ": error: this is a component, which Berth does not run yet",
+                  "build it as a module for WASI 0.1 instead: wasm32-wasip1 with Rust, wasm32-wasi "
+                  "with clang, GOOS=wasip1 with Go"});
+}
+std::unexpected<LoadFailure> other_failure(std::string_view name, std::span<const u8> bytes) {
+  const std::string_view what = describe(bytes);
+  std::string message = std::string(name) + ": error: this is not WebAssembly";
+  if (!what.empty()) message += ", it is " + std::string(what);
+  return std::unexpected(LoadFailure{
+      Error(ErrorCode::MagicHeader), std::move(message),
+      bytes.empty() ? std::string() : "Berth runs .wasm files and their text form, .wat"});
+}
+
+Loaded<std::shared_ptr<const wasm::Module>> read_text(std::string_view source,
+                                                      std::string_view name, const Config& config) {
+  text::ParseOptions options;
+  options.features = config.features;
+  auto parsed = text::parse_module(source, options);
+  if (!parsed) return text_failure(name, source, std::move(parsed).error());
+  if (parsed->custom_error) return text_failure(name, source, std::move(*parsed->custom_error));
+  if (parsed->quoted) source = *parsed->quoted;
+  auto module = compile_binary(std::move(parsed->binary), config);
+  if (!module) return text_failure(name, source, std::move(module).error(), &parsed->map);
+  return std::move(*module);
+}
+
+// A file being read.
+class File {
+ public:
+  explicit File(const std::string& path)
+      : fd_(path == "-" ? dup(0) : open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+  ~File() {
+    if (fd_ >= 0) close(fd_);
+  }
+  File(const File&) = delete;
+  bool is_open() const { return fd_ >= 0; }
+  // The size that the file says it has, 0 if it does not.
+  u64 size() const {
+    struct stat st;
+    return fstat(fd_, &st) == 0 && S_ISREG(st.st_mode) ? static_cast<u64>(st.st_size) : 0;
+  }
+  // Appends up to `count` bytes to `out`; how many, 0 at the end, -1 with errno set.
+  ssize_t append(std::vector<u8>& out, size_t count) const {
+    const size_t before = out.size();
+    out.resize(before + count);
+    ssize_t n;
+    do
+      n = read(fd_, out.data() + before, count);
+    while (n < 0 && errno == EINTR);
+    out.resize(before + static_cast<size_t>(std::max<ssize_t>(n, 0)));
+    return n;
+  }
+
+ private:
+  int fd_;
+};
+
+std::unexpected<LoadFailure> io_failure(const std::string& path, int err) {
+  std::string hint;
+  if (err == ENOENT && !path.ends_with(".wasm") && access((path + ".wasm").c_str(), F_OK) == 0) {
+    hint = "there is a " + path + ".wasm";
+  } else if (err == ENOENT && path.find('/') == std::string::npos) {
+    hint = "files are looked for in the current folder only";
+  } else if (err == EISDIR) {
+    hint = "name the .wasm file in it";
+  }
+  return std::unexpected(LoadFailure{
+      os_error(err, path), "cannot read " + path + ": " + std::strerror(err), std::move(hint)});
+}
+
+}  // namespace
+
+FileKind detect(std::span<const u8> bytes) {
+  if (decode::is_component(bytes)) return FileKind::Component;
+  if (decode::has_wasm_magic(bytes)) return FileKind::Module;
+  // Text: past blanks and comments comes a parenthesis, and of a component its keyword.
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  auto skip = [&](size_t n) { text.remove_prefix(std::min(n, text.size())); };
+  for (;;) {
+    skip(text.find_first_not_of(" \t\r\n"));
+    if (text.starts_with(";;")) {
+      skip(text.find('\n'));
+    } else if (text.starts_with("(;")) {
+      size_t depth = 0;
+      do {
+        const bool open = text.starts_with("(;"), shut = text.starts_with(";)");
+        depth += open ? 1 : 0;
+        depth -= shut ? 1 : 0;
+        skip(open || shut ? 2 : 1);
+      } while (depth > 0 && !text.empty());
+    } else if (text.starts_with("(@")) {
+      return FileKind::Text;
+    } else {
+      break;
+    }
+  }
+  if (!text.starts_with('(')) return FileKind::Other;
+  skip(1);
+  skip(text.find_first_not_of(" \t\r\n"));
+  return text.starts_with("component") ? FileKind::Component : FileKind::Text;
+}
+
+std::string_view describe(std::span<const u8> bytes) {
+  static constexpr struct {
+    std::string_view start, what;
+  } kKnown[] = {
+      {"\x7f"
+       "ELF",
+       "an ELF file: a native program or library"},
+      {"\x1f\x8b", "gzip-compressed data"},
+      {"\x28\xb5\x2f\xfd", "zstd-compressed data"},
+      {"BZh", "bzip2-compressed data"},
+      {"\xfd"
+       "7zXZ",
+       "xz-compressed data"},
+      {"PK\x03\x04", "a zip archive"},
+      {"!<arch>\n", "a static library; link it into a module first"},
+      {"BC\xc0\xde", "LLVM bitcode; link it into a module first"},
+      {"MZ", "a Windows program"},
+      {"\xcf\xfa\xed\xfe", "a Mach-O file: a native macOS program or library"},
+      {"\xca\xfe\xba\xbe", "a Java class or a Mach-O file"},
+      {"#!", "a script"},
+      {"<", "HTML or XML; a download that went wrong?"},
+      {"{", "JSON"},
+      {"version https://git-lfs", "a Git LFS pointer; `git lfs pull` fetches the file itself"},
+  };
+  if (bytes.empty()) return "empty";
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const auto& known : kKnown) {
+    if (text.starts_with(known.start)) return known.what;
+  }
+  return {};
+}
+
+Result<std::shared_ptr<const wasm::Module>> compile_binary(std::vector<u8> bytes,
+                                                           const Config& config) {
+  return finish(TRY(decode::decode_module(std::move(bytes), config.features, config.limits)),
+                config);
+}
+
+Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes,
+                                                        std::string_view name,
+                                                        const Config& config) {
+  switch (detect(bytes)) {
+    case FileKind::Component:
+      return component_failure(name);
+    case FileKind::Other:
+      return other_failure(name, bytes);
+    case FileKind::Text:
+      return read_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name, config);
+    case FileKind::Module:
+      break;
+  }
+  auto module = compile_binary(std::move(bytes), config);
+  if (!module) return failure(name, std::move(module).error());
+  return std::move(*module);
+}
+
+Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path,
+                                                             const Config& config) {
+  const File file(path);
+  if (!file.is_open()) return io_failure(path, errno);
+  const std::string name = path == "-" ? "standard input" : path;
+
+  std::vector<u8> chunk;
+  ssize_t n = file.append(chunk, kChunk);
+  // A pipe gives what is there; whether it is a module shows after eight bytes.
+  while (n > 0 && chunk.size() < 8)
+    n = file.append(chunk, kChunk);
+  if (n < 0) return io_failure(path, errno);
+
+  if (detect(chunk) != FileKind::Module) {
+    const u64 limit = config.limits.module_bytes;
+    chunk.reserve(std::min<u64>(file.size() + kChunk, limit));
+    while ((n = file.append(chunk, kChunk)) > 0 && chunk.size() <= limit) {
+    }
+    if (n < 0) return io_failure(path, errno);
+    return read_module(std::move(chunk), name, config);
+  }
+
+  decode::StreamDecoder decoder(config.features, config.limits);
+  decoder.reserve(file.size());
+  do {
+    if (auto pushed = decoder.push(chunk); !pushed) return failure(name, std::move(pushed).error());
+    chunk.clear();
+  } while ((n = file.append(chunk, kChunk)) > 0);
+  if (n < 0) return io_failure(path, errno);
+  auto decoded = decoder.finish();
+  if (!decoded) return failure(name, std::move(decoded).error());
+  auto module = finish(std::move(*decoded), config);
+  if (!module) return failure(name, std::move(module).error());
+  return std::move(*module);
+}
+
+// Validates each part of a module when the decoder has it.
+class StreamLoader::Impl final : public decode::DecodeObserver {
+ public:
+  explicit Impl(const Config& config)
+      : config_(config), decoder_(config.features, config.limits, this) {}
+
+  Result<> on_section(wasm::Module& module, wasm::SectionId id) override {
+    return id == wasm::SectionId::Type ? validator(module).types() : Result<>{};
+  }
+  Result<> on_code_start(wasm::Module& module) override {
+    declared_ = true;
+    return validator(module).declarations();
+  }
+  Result<> on_body(wasm::Module& module, wasm::FuncIdx func) override {
+    return validator(module).function(func);
+  }
+  Result<> on_end(wasm::Module& module) override {
+    if (!declared_) TRY(validator(module).declarations());
+    TRY(validator(module).finish());
+    validator_.reset();  // the module is about to move
+    return {};
+  }
+
+  decode::StreamDecoder& decoder() { return decoder_; }
+
+ private:
+  validate::ModuleValidator& validator(wasm::Module& module) {
+    if (!validator_) {
+      validate::Options options;
+      options.limits = config_.limits;
+      validator_.emplace(module, options);
+    }
+    return *validator_;
+  }
+
+  Config config_;
+  bool declared_ = false;
+  decode::StreamDecoder decoder_;
+  std::optional<validate::ModuleValidator> validator_;
+};
+
+StreamLoader::StreamLoader(const Config& config) : impl_(std::make_unique<Impl>(config)) {}
+StreamLoader::~StreamLoader() = default;
+Result<> StreamLoader::push(std::span<const u8> chunk) {
+  return impl_->decoder().push(chunk);
+}
+Result<std::shared_ptr<const wasm::Module>> StreamLoader::finish() {
+  return std::make_shared<const wasm::Module>(TRY(impl_->decoder().finish()));
+}
+
+}  // namespace berth::engine
