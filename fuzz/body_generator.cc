@@ -436,13 +436,19 @@ class BodyGenerator {
     return kHeapTypes[choices_.below(kHeapTypes.size())];
   }
   void special_any(u32 depth) {
-    switch (choices_.below(7)) {
+    switch (choices_.below(8)) {
       case 0: value('i', depth + 1); out_.bytes({0xfb, 0x1c}); break;
       case 1: value('S', depth + 1); break;
       case 2: value('A', depth + 1); break;
       case 3: value('E', depth + 1); out_.bytes({0xfb, 0x1a}); break;
       case 4: value('S', depth + 1); out_.bytes({0xfb, 0x02, kStructType, 5}); break;
       case 5: small_index('l', depth + 1); out_.bytes({0x25, 2}); break;
+      case 6:
+        value('N', depth + 1);
+        out_.bytes({0xfb, 0x17, kAnyArrayType});
+        small_index('i', depth + 1);
+        out_.bytes({0xfb, 0x0b, kAnyArrayType});
+        break;
       default:
         value('N', depth + 1);
         small_index('i', depth + 1);
@@ -450,11 +456,12 @@ class BodyGenerator {
     }
   }
   void special_struct(u32 depth) {
-    switch (choices_.below(5)) {
+    switch (choices_.below(6)) {
       case 0: out_.bytes({0xfb, 0x01, kStructType}); break;
       case 1: out_.bytes({0xfb, 0x01, kSubStructType}); break;
       case 2: values(kStructFields, depth); out_.bytes({0xfb, 0x00, kStructType}); break;
       case 3: value('S', depth + 1); out_.bytes({0xfb, 0x02, kStructType, 4}); break;
+      case 4: value('S', depth + 1); out_.byte(0xd4); break;
       default: value('N', depth + 1); out_.bytes({0xfb, 0x17, kStructType});
     }
   }
@@ -594,7 +601,7 @@ class BodyGenerator {
     }
   }
   void heap_statement(u32 depth) {
-    switch (choices_.below(6)) {
+    switch (choices_.below(9)) {
       case 0: {
         const u32 field = choices_.below(6);
         value('S', depth + 1);
@@ -628,14 +635,36 @@ class BodyGenerator {
         for (int i = 0; i < 3; ++i) small_index('i', depth + 1);
         out_.bytes({0xfb, 0x12, kByteArrayType, 1});
         break;
-      default: {
-        // br_on_cast_fail out of a block that carries an anyref.
+      case 5:
+        labelled(0x02, "", "", [&] {
+          value('S', depth + 1);
+          out_.bytes({0xd5, 0, 0x1a});
+          statements(depth);
+        });
+        break;
+      // The rest leave a block that carries a reference.
+      case 6:
+        labelled(0x02, "S", "S", [&] {
+          value('S', depth + 1);
+          out_.bytes({0xd6, 0});
+          write_zero(out_, 'S');
+        });
+        out_.byte(0x1a);
+        break;
+      case 7:
+        labelled(0x02, "S", "S", [&] {
+          value('N', depth + 1);
+          out_.bytes({0xfb, 0x18, 0x03, 0, 0x6e, kStructType, 0x1a});
+          write_zero(out_, 'S');
+        });
+        out_.byte(0x1a);
+        break;
+      default:
         labelled(0x02, "N", "N", [&] {
           value('N', depth + 1);
           out_.bytes({0xfb, 0x19, 0x03, 0, 0x6e, kStructType});
         });
         out_.byte(0x1a);
-      }
     }
   }
 
