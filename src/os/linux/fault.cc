@@ -1,0 +1,150 @@
+#include "os/fault.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+
+#include "os/memory.h"
+
+namespace berth::os {
+
+namespace {
+
+constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE};
+constexpr u32 kMaxHandlers = 8;
+
+struct Entry {
+  FaultHandler handler;
+  void* data;
+};
+
+// Entries are written before the count that publishes them, and never change afterwards.
+Entry g_entries[kMaxHandlers];
+std::atomic<u32> g_count{0};
+std::mutex g_mutex;
+struct sigaction g_previous[std::size(kSignals)];
+
+// Does with the signal what would have happened without us.
+void pass_on(size_t which, int signal, siginfo_t* info, void* context) {
+  const struct sigaction& previous = g_previous[which];
+  if ((previous.sa_flags & SA_SIGINFO) != 0) {
+    previous.sa_sigaction(signal, info, context);
+    return;
+  }
+  const bool sent = info->si_code <= 0;  // by kill(), not by the processor
+  if (previous.sa_handler == SIG_IGN && sent) return;
+  if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+    previous.sa_handler(signal);
+    return;
+  }
+  // Default: end the process with this signal, core dump and all. A processor's fault happens again as soon
+  // as we return; one that was sent has to be sent again.
+  struct sigaction fallback{};
+  fallback.sa_handler = SIG_DFL;
+  sigaction(signal, &fallback, nullptr);
+  if (sent) syscall(SYS_tgkill, getpid(), gettid(), signal);
+}
+
+void on_signal(int signal, siginfo_t* info, void* context) {
+  const int saved_errno = errno;
+  size_t which = 0;
+  while (kSignals[which] != signal) ++which;
+  if (info->si_code > 0) {
+    Fault fault(static_cast<FaultKind>(which), info->si_addr, context);
+    for (u32 i = g_count.load(std::memory_order_acquire); i-- > 0;) {
+      if (g_entries[i].handler(fault, g_entries[i].data)) {
+        errno = saved_errno;
+        return;
+      }
+    }
+  }
+  pass_on(which, signal, info, context);
+  errno = saved_errno;
+}
+
+Result<> install() {
+  struct sigaction action{};
+  action.sa_sigaction = on_signal;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < std::size(kSignals); ++i) {
+    if (sigaction(kSignals[i], &action, &g_previous[i]) != 0)
+      return fail(os_error(errno, "cannot handle signal " + std::to_string(kSignals[i])));
+  }
+  return {};
+}
+
+// A signal stack for as long as the thread lives.
+struct SignalStack {
+  Reservation mapping;
+  bool ready = false;
+  ~SignalStack() {
+    if (!mapping) return;
+    stack_t none{};
+    none.ss_flags = SS_DISABLE;
+    sigaltstack(&none, nullptr);
+  }
+};
+thread_local SignalStack t_signal_stack;
+
+constexpr u64 kSignalStackBytes = 64 << 10;
+
+mcontext_t& registers(void* context) { return static_cast<ucontext_t*>(context)->uc_mcontext; }
+
+}  // namespace
+
+#if defined(__x86_64__)
+std::uintptr_t Fault::pc() const { return static_cast<std::uintptr_t>(registers(context_).gregs[REG_RIP]); }
+std::uintptr_t Fault::sp() const { return static_cast<std::uintptr_t>(registers(context_).gregs[REG_RSP]); }
+void Fault::set_pc(std::uintptr_t pc) { registers(context_).gregs[REG_RIP] = static_cast<greg_t>(pc); }
+void Fault::set_sp(std::uintptr_t sp) { registers(context_).gregs[REG_RSP] = static_cast<greg_t>(sp); }
+void Fault::set_argument(int index, u64 value) {
+  registers(context_).gregs[index == 0 ? REG_RDI : REG_RSI] = static_cast<greg_t>(value);
+}
+#elif defined(__aarch64__)
+std::uintptr_t Fault::pc() const { return registers(context_).pc; }
+std::uintptr_t Fault::sp() const { return registers(context_).sp; }
+void Fault::set_pc(std::uintptr_t pc) { registers(context_).pc = pc; }
+void Fault::set_sp(std::uintptr_t sp) { registers(context_).sp = sp; }
+void Fault::set_argument(int index, u64 value) { registers(context_).regs[index] = value; }
+#else
+#error "os/fault.h needs the registers of this architecture"
+#endif
+
+Result<> add_fault_handler(FaultHandler handler, void* data) {
+  const std::lock_guard lock(g_mutex);
+  const u32 count = g_count.load(std::memory_order_relaxed);
+  if (count == kMaxHandlers) return fail(ErrorCode::LimitExceeded, "too many fault handlers");
+  if (count == 0) TRY(install());
+  g_entries[count] = {handler, data};
+  g_count.store(count + 1, std::memory_order_release);
+  return {};
+}
+
+Result<> ensure_signal_stack() {
+  SignalStack& stack = t_signal_stack;
+  if (stack.ready) return {};
+  stack_t current{};
+  sigaltstack(nullptr, &current);
+  if ((current.ss_flags & SS_DISABLE) == 0 && current.ss_size >= kSignalStackBytes / 2) {
+    stack.ready = true;  // somebody (a sanitizer, the embedder) already gave it one
+    return {};
+  }
+  // The page below stays inaccessible: overflowing the signal stack must not overwrite anything.
+  Reservation mapping = TRY(Reservation::reserve(kSignalStackBytes + page_size()));
+  TRY(mapping.commit(page_size(), kSignalStackBytes));
+  stack_t wanted{};
+  wanted.ss_sp = mapping.base() + page_size();
+  wanted.ss_size = kSignalStackBytes;
+  if (sigaltstack(&wanted, nullptr) != 0) return fail(os_error(errno, "cannot set the signal stack"));
+  stack.mapping = std::move(mapping);
+  stack.ready = true;
+  return {};
+}
+
+}  // namespace berth::os
