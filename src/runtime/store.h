@@ -4,9 +4,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 
 #include "base/result.h"
@@ -35,12 +38,18 @@ class PreparedModule {
   // The runtime type of each type index.
   std::span<const abi::RuntimeType* const> types() const { return types_; }
   ModuleCode& code() const { return *code_; }
+  // Index in Module::exports of the export with that name.
+  std::optional<u32> find_export(std::string_view name) const;
+  // Defined globals, counted without the imported ones, that may hold objects of the heap.
+  std::span<const u32> object_globals() const { return object_globals_; }
 
  private:
   std::shared_ptr<const wasm::Module> module_;
   std::unique_ptr<TypeGroups> groups_;
   std::vector<const abi::RuntimeType*> types_;
   std::unique_ptr<ModuleCode> code_;
+  std::unordered_map<std::string_view, u32> exports_;
+  std::vector<u32> object_globals_;
 };
 
 // A typed value at the embedding boundary. References are valid as long as the store keeps the object alive
@@ -119,9 +128,10 @@ class Store {
   abi::FunctionInstance* make_function(const wasm::FuncType& type, HostFunction function);  // types without indices
   Result<Memory*> make_memory(const wasm::MemoryType& type);
   Memory* adopt_memory(std::shared_ptr<class SharedMemory> memory);  // a shared memory of another store
-  Result<Table*> make_table(const wasm::TableType& type, abi::Ref init);
+  Result<Table*> make_table(const wasm::TableType& type, abi::Ref init);  // element type without index
   Global* make_global(const wasm::GlobalType& type, Value value);
-  abi::Ref make_host_object(u64 payload);
+  Tag* make_tag(const wasm::FuncType& type);
+  Result<abi::Ref> make_host_object(u64 payload);  // fails when the heap is at its limit
 
   // Keeps an object alive until unroot.
   void root(abi::Ref ref);
@@ -155,6 +165,8 @@ class Instance {
   std::optional<Extern> find_export(std::string_view name) const;
   abi::FunctionInstance* find_function(std::string_view name) const;  // null when absent or not a function
   Memory* find_memory(std::string_view name) const;
+  // The export at an index of Module::exports.
+  Extern export_at(u32 index) const;
   abi::InstanceContext& context();
 
  private:
@@ -181,7 +193,7 @@ class Linker {
  private:
   Store& store_;
   bool allow_shadowing_ = false;
-  std::vector<std::pair<std::pair<std::string, std::string>, Extern>> entries_;  // or a better container
+  std::map<std::string, std::map<std::string, Extern, std::less<>>, std::less<>> modules_;
 };
 
 }  // namespace berth::runtime

@@ -1,0 +1,15 @@
+#include "runtime/deadline.h"
+
+#include "os/clock.h"
+
+namespace berth::runtime {
+
+Deadline::Deadline(Store& store, std::chrono::nanoseconds duration) {
+  const i64 wait = duration.count() > 0 ? duration.count() : 0;
+  alarm_.set(os::saturating_add(os::monotonic_ns(), wait), [this, &store] {
+    passed_.store(true, std::memory_order_release);
+    store.interrupt();
+  });
+}
+
+}  // namespace berth::runtime

@@ -1,0 +1,27 @@
+// Fields and elements of heap objects as slots. Pure functions.
+#pragma once
+
+#include <cstring>
+
+#include "abi/context.h"
+
+namespace berth::runtime {
+
+// Stores a field or element of `bytes` (1, 2, 4, 8 or 16) from its slots.
+inline void store_packed(u8* at, u32 bytes, const abi::Slot* value) {
+  switch (bytes) {
+    case 1: std::memcpy(at, value, 1); break;
+    case 2: std::memcpy(at, value, 2); break;
+    case 4: std::memcpy(at, value, 4); break;
+    case 8: std::memcpy(at, value, 8); break;
+    default: std::memcpy(at, value, 16); break;
+  }
+}
+
+// Bytes of an array object. One more than its elements need: an optimizer may keep no pointer but the one just
+// past the last element, which has to keep the array alive too.
+inline u64 array_bytes(const abi::RuntimeType* type, u32 length) {
+  return sizeof(abi::ArrayObject) + (u64{length} << type->element_log2) + 1;
+}
+
+}  // namespace berth::runtime

@@ -1,0 +1,146 @@
+// What a store and an instance are made of. Private to this library; the store's thread only, but for what
+// Store::interrupt touches.
+#pragma once
+
+#include <cstdlib>
+#include <deque>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "os/fiber.h"
+#include "runtime/global.h"
+#include "runtime/heap.h"
+#include "runtime/memory.h"
+#include "runtime/store.h"
+#include "runtime/table.h"
+#include "runtime/tag.h"
+#include "runtime/type_registry.h"
+
+namespace berth::runtime {
+
+// A function of the host, with what its entry needs to call it.
+struct HostFunctionRecord {
+  abi::FunctionInstance instance;
+  Store* store;
+  HostFunction function;
+};
+
+struct HostGlobal {
+  HostGlobal(const ResolvedType& type, bool is_mutable) : cell{}, global(type, is_mutable, &cell) {}
+  abi::GlobalCell cell;
+  Global global;
+};
+
+// Where the outermost call into the store was made on some stack that still has frames of it.
+struct StackEntry {
+  os::ExecutionStack* stack;
+  const void* address;
+};
+
+struct Store::Impl final : RootSource {
+  Impl(Store& store, Executor& e, const StoreLimits& l);
+  ~Impl();
+
+  void visit_roots(RootVisitor& visitor) override;
+  // The heap, made when first needed.
+  Heap& heap() {
+    if (!heap_) heap_ = std::make_unique<Heap>(limits.heap_bytes, allocation_runs, *this);
+    return *heap_;
+  }
+  // An object of `bytes` in all; the traps of allocation.
+  abi::TrapCode allocate(const abi::RuntimeType* type, u64 bytes, abi::Ref* out);
+  std::unique_ptr<Unwind> take_pending();
+
+  Store& self;
+  Executor& executor;
+  const StoreLimits limits;
+  abi::StoreContext context;
+  abi::AllocationRun allocation_runs[kSizeClasses + 1];
+
+  os::Reservation stack;  // the value stack between its guards
+  abi::Slot* stack_end;   // what context.stack_limit is when not interrupted
+  std::mutex interrupt_mutex;
+  WaitSlot wait_slot;
+  u32 nesting = 0;
+  std::vector<StackEntry> stack_entries;
+  std::vector<abi::Slot> const_stack;  // operands of constant expressions under evaluation
+
+  Allowance memory_allowance, table_allowance;
+  TypeGroups host_types;
+  std::vector<std::unique_ptr<Memory>> memories;
+  std::vector<std::unique_ptr<Table>> tables;
+  std::vector<Table*> object_tables;  // those that may hold objects of the heap
+  std::deque<HostGlobal> host_globals;
+  std::deque<Tag> host_tags;
+  std::deque<HostFunctionRecord> host_functions;
+  std::vector<Instance*> instances;
+
+  std::unordered_map<abi::Ref, u32> roots;
+  abi::Ref last_exception = abi::kNull;
+
+ private:
+  std::unique_ptr<Heap> heap_;
+};
+
+// An element segment of an instance. Those of plain functions are read from the module instead.
+struct ElemState {
+  abi::Ref* refs = nullptr;  // the evaluated expressions; null when the segment lists functions
+  bool dropped = false;
+};
+
+struct Instance::Impl {
+  Impl(Store& s, std::shared_ptr<const PreparedModule> m);
+  ~Impl();
+  Impl(const Impl&) = delete;
+
+  u32 elem_size(u32 elem) const { return elems[elem].dropped ? 0 : module->module().elems[elem].size(); }
+  abi::Ref elem_at(u32 elem, u32 index) const {
+    if (elems[elem].refs != nullptr) return elems[elem].refs[index];
+    return reinterpret_cast<abi::Ref>(context.functions[module->module().elems[elem].funcs[index].value]);
+  }
+  std::span<const u8> data(u32 index) const {
+    if (data_dropped[index]) return {};
+    return module->module().range(module->module().datas[index].bytes);
+  }
+
+  Store& store;
+  std::shared_ptr<const PreparedModule> module;
+  abi::InstanceContext context{};
+  // One block holds the arrays below and those that `context` points to.
+  void* block = nullptr;
+  Memory** memories = nullptr;
+  Table** tables = nullptr;
+  Global** globals = nullptr;  // all; those defined here are in `defined_globals`
+  Tag** tags = nullptr;
+  Global* defined_globals = nullptr;
+  Tag* defined_tags = nullptr;
+  abi::FunctionInstance* defined_functions = nullptr;
+  ElemState* elems = nullptr;
+  bool* data_dropped = nullptr;
+};
+
+struct StoreAccess {
+  using StoreImpl = Store::Impl;
+  using InstanceImpl = Instance::Impl;
+  static StoreImpl& of(Store& store) { return *store.impl_; }
+  static InstanceImpl& of(Instance& instance) { return *instance.impl_; }
+  static InstanceImpl& of(abi::InstanceContext* context) { return of(*static_cast<Instance*>(context->instance)); }
+  static StoreImpl& of(abi::StoreContext* context) { return of(*static_cast<Store*>(context->store)); }
+};
+using StoreImpl = StoreAccess::StoreImpl;
+using InstanceImpl = StoreAccess::InstanceImpl;
+
+// Marks frames of this thread from here on as the store's, for scanning.
+class StackScope {
+ public:
+  explicit StackScope(StoreImpl& store, const void* address);
+  ~StackScope();
+  StackScope(const StackScope&) = delete;
+
+ private:
+  StoreImpl& store_;
+  bool outermost_;
+};
+
+}  // namespace berth::runtime
