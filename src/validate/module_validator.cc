@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "validate/function_validator.h"
+#include "validate/legacy_exceptions.h"
 #include "validate/type_section.h"
 #include "validate/validate.h"
 
@@ -59,11 +60,7 @@ class ModuleValidator::Impl {
     types_done_ = true;
     TRY(validate_types(module_, facts_));
     facts_.sigs.reserve(module_.types.size());
-    for (const wasm::SubType& t : module_.types) {
-      const auto& f = t.func;
-      facts_.sigs.push_back({f.params.data(), f.results.data(), static_cast<u32>(f.params.size()),
-                             static_cast<u32>(f.results.size())});
-    }
+    add_sigs();
     return {};
   }
 
@@ -297,8 +294,38 @@ class ModuleValidator::Impl {
     return {};
   }
 
+  // Rewrites legacy exception handling. The new bodies are validated in turn, which both measures them
+  // and makes sure that nothing but valid code gets past here.
   Result<> translate() {
+    std::vector<FuncIdx> funcs;
+    for (u32 i = module_.imported_functions; i < module_.functions.size(); ++i)
+      if (module_.functions[i].uses_legacy_exceptions) funcs.emplace_back(i);
+    if (funcs.empty()) return {};
+    LegacyTranslator translator(module_);
+    for (const FuncIdx f : funcs) TRY(translator.translate(f));
+    for (Feature f : {Feature::Exceptions, Feature::MultiValue, Feature::ReferenceTypes, Feature::FunctionReferences})
+      facts_.features.enable(f);
+    add_sigs();
+    FunctionValidator validator(facts_);
+    for (const FuncIdx f : funcs) {
+      auto result = function(validator, f);
+      module_.functions[f.value].uses_legacy_exceptions = true;
+      if (!result) {
+        Error e = std::move(result).error();
+        e = std::move(e).at(module_.functions[f.value].original_offset).with_context("after translating legacy exceptions");
+        return fail(std::move(e));
+      }
+    }
     return {};
+  }
+
+  // For the types that have none yet. The pointers stay when Module::types grows.
+  void add_sigs() {
+    for (size_t i = facts_.sigs.size(); i < module_.types.size(); ++i) {
+      const auto& f = module_.types[i].func;
+      facts_.sigs.push_back({f.params.data(), f.results.data(), static_cast<u32>(f.params.size()),
+                             static_cast<u32>(f.results.size())});
+    }
   }
 
   Module& module_;

@@ -94,7 +94,7 @@ struct CustomSection {
   SectionId after;      // the last non-custom section before it; Custom when it comes first
 };
 
-// Where an instruction of a translated body stands in the original one.
+// Where an instruction of a translated body stands in the original one; see Module::original_offset.
 struct TranslatedOffset {
   u32 translated;
   u32 original;
@@ -135,6 +135,8 @@ struct Module {
     const Function& fn = functions[f.value];
     return std::span(fn.is_translated ? translated : bytes).subspan(fn.body.offset, fn.body.size);
   }
+  // Offset in the binary of the instruction at `offset` in body(f).
+  u64 original_offset(FuncIdx f, u32 offset) const;
   const FuncType& func_type(FuncIdx f) const { return types[functions[f.value].type.value].func; }
   const FuncType& func_type(TypeIdx t) const { return types[t.value].func; }
   bool is_imported(FuncIdx f) const { return f.value < imported_functions; }
