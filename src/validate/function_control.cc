@@ -53,7 +53,7 @@ bool FunctionValidator::end_of_sequence_slow() {
       continue;
     }
     sp_ = saved;
-    return block_mismatch(results);
+    return mismatch(results);
   }
   if (sp_ != base_) {
     sp_ = saved;
