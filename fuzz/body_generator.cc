@@ -35,8 +35,7 @@ class FixedOps {
 
  private:
   static bool supported(Imm imm) {
-    return imm == Imm::None || imm == Imm::MemArg || imm == Imm::MemArgLane || imm == Imm::Lane ||
-           imm == Imm::Shuffle;
+    return imm == Imm::None || imm == Imm::MemArg || imm == Imm::MemArgLane || imm == Imm::Lane || imm == Imm::Shuffle;
   }
   static size_t slot(char type) { return kNumberTypes.find(type) + 1; }  // npos + 1 is 0
 
@@ -195,9 +194,18 @@ class BodyGenerator {
     switch (type) {
       case 'i': out_.byte(0x41).signed_leb(static_cast<i32>(choices_.number(choices_.below(5)))); break;
       case 'l': out_.byte(0x42).signed_leb(static_cast<i64>(choices_.number(choices_.below(9)))); break;
-      case 'f': out_.byte(0x43); raw(4); break;
-      case 'd': out_.byte(0x44); raw(8); break;
-      case 'v': out_.bytes({0xfd, 0x0c}); raw(16); break;
+      case 'f':
+        out_.byte(0x43);
+        raw(4);
+        break;
+      case 'd':
+        out_.byte(0x44);
+        raw(8);
+        break;
+      case 'v':
+        out_.bytes({0xfd, 0x0c});
+        raw(16);
+        break;
       default: write_zero(out_, type);
     }
   }
@@ -222,8 +230,16 @@ class BodyGenerator {
     const std::string result(1, type);
     switch (choices_.below(18)) {
       case 0: return leaf(type);
-      case 1: return labelled(0x02, result, result, [&] { statements(depth); value(type, depth + 1); });
-      case 2: return labelled(0x03, result, "", [&] { statements(depth); value(type, depth + 1); });
+      case 1:
+        return labelled(0x02, result, result, [&] {
+          statements(depth);
+          value(type, depth + 1);
+        });
+      case 2:
+        return labelled(0x03, result, "", [&] {
+          statements(depth);
+          value(type, depth + 1);
+        });
       case 3: return if_else(type, depth);
       case 4: return tee(type, depth);
       case 5: return select(type, depth);
@@ -283,8 +299,7 @@ class BodyGenerator {
         }
         out_.byte(tail ? 0x13 : 0x11).unsigned_leb(type).byte(0);
         break;
-      default:
-        out_.byte(0xd2).unsigned_leb(callee).byte(tail ? 0x15 : 0x14).unsigned_leb(type);
+      default: out_.byte(0xd2).unsigned_leb(callee).byte(tail ? 0x15 : 0x14).unsigned_leb(type);
     }
   }
   void branch_if(char type, u32 depth) {
@@ -298,8 +313,14 @@ class BodyGenerator {
   void leave(u32 depth) {
     switch (choices_.below(6)) {
       case 0: out_.byte(0x00); break;
-      case 1: values(self_.results, depth); out_.byte(0x0f); break;
-      case 2: value('i', depth + 1); out_.bytes({0x08, 0}); break;
+      case 1:
+        values(self_.results, depth);
+        out_.byte(0x0f);
+        break;
+      case 2:
+        value('i', depth + 1);
+        out_.bytes({0x08, 0});
+        break;
       case 3: out_.bytes({0x08, 1}); break;
       case 4: {
         const u32 label = label_carrying("");
@@ -380,12 +401,24 @@ class BodyGenerator {
       case 'l':
         switch (choices_.below(4)) {
           case 0: out_.bytes({0x3f, 1}); return;
-          case 1: value('l', depth + 1); out_.bytes({0x40, 1}); return;
+          case 1:
+            value('l', depth + 1);
+            out_.bytes({0x40, 1});
+            return;
           case 2: out_.bytes({0xfc, 0x10, 2}); return;
-          default: value('S', depth + 1); out_.bytes({0xfb, 0x02, kStructType, 1}); return;
+          default:
+            value('S', depth + 1);
+            out_.bytes({0xfb, 0x02, kStructType, 1});
+            return;
         }
-      case 'd': value('S', depth + 1); out_.bytes({0xfb, 0x02, kStructType, 2}); return;
-      case 'v': value('S', depth + 1); out_.bytes({0xfb, 0x02, kStructType, 3}); return;
+      case 'd':
+        value('S', depth + 1);
+        out_.bytes({0xfb, 0x02, kStructType, 2});
+        return;
+      case 'v':
+        value('S', depth + 1);
+        out_.bytes({0xfb, 0x02, kStructType, 3});
+        return;
       case 'F':
         if (choices_.below(2) == 0) {
           out_.byte(0xd2).unsigned_leb(choices_.below(static_cast<u32>(functions_.size())));
@@ -412,18 +445,37 @@ class BodyGenerator {
   void special_i32(u32 depth) {
     switch (choices_.below(10)) {
       case 0: out_.bytes({0x3f, 0}); break;
-      case 1: value('i', depth + 1); out_.bytes({0x40, 0}); break;
-      case 2: value(kAllTypes[5 + choices_.below(5)], depth + 1); out_.byte(0xd1); break;
+      case 1:
+        value('i', depth + 1);
+        out_.bytes({0x40, 0});
+        break;
+      case 2:
+        value(kAllTypes[5 + choices_.below(5)], depth + 1);
+        out_.byte(0xd1);
+        break;
       case 3: out_.bytes({0xfc, 0x10, choices_.below(2)}); break;
-      case 4: value('A', depth + 1); out_.bytes({0xfb, 0x0f}); break;
-      case 5: value('S', depth + 1); out_.bytes({0xfb, 0x03 + choices_.below(2), kStructType, 0}); break;
+      case 4:
+        value('A', depth + 1);
+        out_.bytes({0xfb, 0x0f});
+        break;
+      case 5:
+        value('S', depth + 1);
+        out_.bytes({0xfb, 0x03 + choices_.below(2), kStructType, 0});
+        break;
       case 6:
         value('A', depth + 1);
         small_index('i', depth + 1);
         out_.bytes({0xfb, 0x0c + choices_.below(2), kByteArrayType});
         break;
-      case 7: value('S', depth + 1); value('A', depth + 1); out_.byte(0xd3); break;
-      case 8: value('N', depth + 1); out_.bytes({0xfb, 0x14 + choices_.below(2), heap_type()}); break;
+      case 7:
+        value('S', depth + 1);
+        value('A', depth + 1);
+        out_.byte(0xd3);
+        break;
+      case 8:
+        value('N', depth + 1);
+        out_.bytes({0xfb, 0x14 + choices_.below(2), heap_type()});
+        break;
       default:
         value('N', depth + 1);
         out_.bytes({0xfb, 0x16, 0x6c, 0xfb, 0x1d + choices_.below(2)});  // i31.get of ref.cast i31
@@ -431,18 +483,30 @@ class BodyGenerator {
   }
   // A heap type below any.
   u32 heap_type() {
-    constexpr std::array<u32, 8> kHeapTypes = {0x6c, 0x6b, 0x6a, 0x6d, 0x71, kStructType, kSubStructType,
-                                               kByteArrayType};
+    constexpr std::array<u32, 8> kHeapTypes = {0x6c, 0x6b,        0x6a,           0x6d,
+                                               0x71, kStructType, kSubStructType, kByteArrayType};
     return kHeapTypes[choices_.below(kHeapTypes.size())];
   }
   void special_any(u32 depth) {
     switch (choices_.below(8)) {
-      case 0: value('i', depth + 1); out_.bytes({0xfb, 0x1c}); break;
+      case 0:
+        value('i', depth + 1);
+        out_.bytes({0xfb, 0x1c});
+        break;
       case 1: value('S', depth + 1); break;
       case 2: value('A', depth + 1); break;
-      case 3: value('E', depth + 1); out_.bytes({0xfb, 0x1a}); break;
-      case 4: value('S', depth + 1); out_.bytes({0xfb, 0x02, kStructType, 5}); break;
-      case 5: small_index('l', depth + 1); out_.bytes({0x25, 2}); break;
+      case 3:
+        value('E', depth + 1);
+        out_.bytes({0xfb, 0x1a});
+        break;
+      case 4:
+        value('S', depth + 1);
+        out_.bytes({0xfb, 0x02, kStructType, 5});
+        break;
+      case 5:
+        small_index('l', depth + 1);
+        out_.bytes({0x25, 2});
+        break;
       case 6:
         value('N', depth + 1);
         out_.bytes({0xfb, 0x17, kAnyArrayType});
@@ -459,21 +523,36 @@ class BodyGenerator {
     switch (choices_.below(6)) {
       case 0: out_.bytes({0xfb, 0x01, kStructType}); break;
       case 1: out_.bytes({0xfb, 0x01, kSubStructType}); break;
-      case 2: values(kStructFields, depth); out_.bytes({0xfb, 0x00, kStructType}); break;
-      case 3: value('S', depth + 1); out_.bytes({0xfb, 0x02, kStructType, 4}); break;
-      case 4: value('S', depth + 1); out_.byte(0xd4); break;
+      case 2:
+        values(kStructFields, depth);
+        out_.bytes({0xfb, 0x00, kStructType});
+        break;
+      case 3:
+        value('S', depth + 1);
+        out_.bytes({0xfb, 0x02, kStructType, 4});
+        break;
+      case 4:
+        value('S', depth + 1);
+        out_.byte(0xd4);
+        break;
       default: value('N', depth + 1); out_.bytes({0xfb, 0x17, kStructType});
     }
   }
   void special_array(u32 depth) {
     switch (choices_.below(5)) {
-      case 0: small_index('i', depth + 1); out_.bytes({0xfb, 0x07, kByteArrayType}); break;
+      case 0:
+        small_index('i', depth + 1);
+        out_.bytes({0xfb, 0x07, kByteArrayType});
+        break;
       case 1:
         value('i', depth + 1);
         small_index('i', depth + 1);
         out_.bytes({0xfb, 0x06, kByteArrayType});
         break;
-      case 2: values("iii", depth); out_.bytes({0xfb, 0x08, kByteArrayType, 3}); break;
+      case 2:
+        values("iii", depth);
+        out_.bytes({0xfb, 0x08, kByteArrayType, 3});
+        break;
       case 3:
         small_index('i', depth + 1);
         small_index('i', depth + 1);
@@ -489,7 +568,10 @@ class BodyGenerator {
   void statement(u32 depth) {
     if (enough(depth)) return;
     switch (choices_.below(16)) {
-      case 0: value(any_type(), depth + 1); out_.byte(0x1a); break;
+      case 0:
+        value(any_type(), depth + 1);
+        out_.byte(0x1a);
+        break;
       case 1:
       case 2: set_variable(depth); break;
       case 3:
@@ -563,7 +645,8 @@ class BodyGenerator {
         small_index('i', depth + 1);
         out_.bytes({0xfc, 0x08, 1, second});
         break;
-      default: out_.byte(0x1a);
+      default:
+        out_.byte(0x1a);
         if (choices_.once_in(4)) out_.bytes({0xfc, 0x09, choices_.below(2)});
     }
   }
@@ -671,8 +754,8 @@ class BodyGenerator {
   Choices& choices_;
   const std::vector<Signature>& functions_;
   const Signature& self_;
-  std::string locals_;                // the type of each local, parameters first
-  std::vector<std::string> labels_;   // what a branch to each label carries, outermost first
+  std::string locals_;               // the type of each local, parameters first
+  std::vector<std::string> labels_;  // what a branch to each label carries, outermost first
   Writer out_;
   u32 made_ = 0;
 };
