@@ -98,9 +98,8 @@ Result<Directory> Directory::grant(const std::string& host_path, Grant rights) {
 }
 
 Io<Directory::Entry> Directory::entry(std::string_view path) const {
-  // Checks the whole path, so that an overlong one fails as the kernel would have it.
-  TRY(CPath::make(path));
-  SplitPath split = TRY(split_path(path));
+  CPath whole = TRY(CPath::make(path));
+  SplitPath split = TRY(split_path(whole.view()));
   Handle opened;
   int parent = handle_.fd();
   if (!split.parent.empty()) {
@@ -108,17 +107,15 @@ Io<Directory::Entry> Directory::entry(std::string_view path) const {
     opened = TRY(open_beneath(parent, parent_path.c_str(), O_PATH | O_DIRECTORY));
     parent = opened.fd();
   }
-  if (split.is_dots) {
-    // Only to tell apart what leads out; the caller refuses the rest.
-    TRY(open_path_only(path, true));
-  }
+  // Only to tell apart what leads out; the caller refuses the rest.
+  if (split.is_dots) TRY(open_path_only(whole, true));
   CPath name = TRY(CPath::make(split.name));
-  return Entry{std::move(opened), parent, name, split};
+  return Entry{std::move(opened), parent,        name,
+               split.name == ".", split.is_dots, split.trailing_slash};
 }
 
-Io<Handle> Directory::open_path_only(std::string_view path, bool follow) const {
-  CPath p = TRY(CPath::make(path));
-  return open_beneath(handle_.fd(), p.c_str(), O_PATH | (follow ? 0 : O_NOFOLLOW));
+Io<Handle> Directory::open_path_only(const CPath& path, bool follow) const {
+  return open_beneath(handle_.fd(), path.c_str(), O_PATH | (follow ? 0 : O_NOFOLLOW));
 }
 
 Io<std::variant<Directory, File>> Directory::open(std::string_view path,
@@ -182,36 +179,38 @@ Io<std::variant<Directory, File>> Directory::open(std::string_view path,
 }
 
 Io<Metadata> Directory::stat(std::string_view path, bool follow) const {
-  Handle found = TRY(open_path_only(path, follow));
+  CPath p = TRY(CPath::make(path));
+  Handle found = TRY(open_path_only(p, follow));
   return metadata_of(found.fd());
 }
 
 Io<> Directory::set_times(std::string_view path, bool follow, TimeChange accessed,
                           TimeChange modified) const {
-  Handle found = TRY(open_path_only(path, follow));
+  CPath p = TRY(CPath::make(path));
+  Handle found = TRY(open_path_only(p, follow));
   if (!grant_.writable) return io_fail(Errno::ReadOnly);
   return set_times_of(found.fd(), accessed, modified);
 }
 
 Io<> Directory::create_directory(std::string_view path) const {
   Entry e = TRY(entry(path));
-  if (e.split.is_dots) return io_fail(Errno::Exists);
+  if (e.is_dots) return io_fail(Errno::Exists);
   if (!grant_.writable) return io_fail(Errno::ReadOnly);
   return check(::mkdirat(e.parent, e.name.c_str(), 0777));
 }
 
 Io<> Directory::remove_directory(std::string_view path) const {
   Entry e = TRY(entry(path));
-  if (e.split.is_dots) return io_fail(e.split.name == "." ? Errno::Invalid : Errno::NotEmpty);
+  if (e.is_dots) return io_fail(e.is_dot ? Errno::Invalid : Errno::NotEmpty);
   if (!grant_.writable) return io_fail(Errno::ReadOnly);
   return check(::unlinkat(e.parent, e.name.c_str(), AT_REMOVEDIR));
 }
 
 Io<> Directory::unlink_file(std::string_view path) const {
   Entry e = TRY(entry(path));
-  if (e.split.is_dots) return io_fail(Errno::IsDirectory);
+  if (e.is_dots) return io_fail(Errno::IsDirectory);
   if (!grant_.writable) return io_fail(Errno::ReadOnly);
-  if (e.split.trailing_slash) {
+  if (e.trailing_slash) {
     TRY(check_trailing_slash(e.parent, e.name.c_str()));
     return io_fail(Errno::IsDirectory);
   }
@@ -220,18 +219,18 @@ Io<> Directory::unlink_file(std::string_view path) const {
 
 Io<> Directory::symlink(std::string_view target, std::string_view path) const {
   CPath t = TRY(CPath::make(target));
-  if (target.front() == '/') return io_fail(Errno::Perm);
+  if (t.view().front() == '/') return io_fail(Errno::Perm);
   Entry e = TRY(entry(path));
-  if (e.split.is_dots) return io_fail(Errno::Exists);
+  if (e.is_dots) return io_fail(Errno::Exists);
   if (!grant_.writable) return io_fail(Errno::ReadOnly);
-  if (e.split.trailing_slash) return io_fail(why_no_new_file(e.parent, e.name.c_str()));
+  if (e.trailing_slash) return io_fail(why_no_new_file(e.parent, e.name.c_str()));
   return check(::symlinkat(t.c_str(), e.parent, e.name.c_str()));
 }
 
 Io<std::string> Directory::read_link(std::string_view path) const {
   Entry e = TRY(entry(path));
-  if (e.split.is_dots) return io_fail(Errno::Invalid);
-  if (e.split.trailing_slash) {
+  if (e.is_dots) return io_fail(Errno::Invalid);
+  if (e.trailing_slash) {
     TRY(check_trailing_slash(e.parent, e.name.c_str()));
     return io_fail(Errno::Invalid);
   }
@@ -245,15 +244,14 @@ Io<> Directory::link(const Directory& from, std::string_view path, const Directo
                      std::string_view new_path) {
   Entry source = TRY(from.entry(path));
   Entry target = TRY(to.entry(new_path));
-  if (source.split.is_dots) return io_fail(Errno::Perm);
-  if (target.split.is_dots) return io_fail(Errno::Exists);
+  if (source.is_dots) return io_fail(Errno::Perm);
+  if (target.is_dots) return io_fail(Errno::Exists);
   if (!from.grant_.writable || !to.grant_.writable) return io_fail(Errno::ReadOnly);
-  if (source.split.trailing_slash) {
+  if (source.trailing_slash) {
     TRY(check_trailing_slash(source.parent, source.name.c_str()));
     return io_fail(Errno::Perm);
   }
-  if (target.split.trailing_slash)
-    return io_fail(why_no_new_file(target.parent, target.name.c_str()));
+  if (target.trailing_slash) return io_fail(why_no_new_file(target.parent, target.name.c_str()));
   return check(::linkat(source.parent, source.name.c_str(), target.parent, target.name.c_str(), 0));
 }
 
@@ -261,9 +259,9 @@ Io<> Directory::rename(const Directory& from, std::string_view path, const Direc
                        std::string_view new_path) {
   Entry source = TRY(from.entry(path));
   Entry target = TRY(to.entry(new_path));
-  if (source.split.is_dots || target.split.is_dots) return io_fail(Errno::Busy);
+  if (source.is_dots || target.is_dots) return io_fail(Errno::Busy);
   if (!from.grant_.writable || !to.grant_.writable) return io_fail(Errno::ReadOnly);
-  if (source.split.trailing_slash || target.split.trailing_slash)
+  if (source.trailing_slash || target.trailing_slash)
     TRY(check_trailing_slash(source.parent, source.name.c_str()));
   return check(::renameat(source.parent, source.name.c_str(), target.parent, target.name.c_str()));
 }

@@ -19,7 +19,8 @@
 //
 // Needs Linux 5.8. There is no fallback for older kernels: `grant` fails with a clear error.
 //
-// A Directory is immutable and may be used from several threads at once.
+// Paths may lie in memory that changes meanwhile: they are copied first, and only the copy is
+// judged. A Directory is immutable and may be used from several threads at once.
 #pragma once
 
 #include <memory>
@@ -87,17 +88,17 @@ class Directory {
   int fd() const { return handle_.fd(); }
 
  private:
-  // The directory that holds an entry: this one, or one opened for the operation.
+  // An entry and the directory that holds it: this one, or one opened for the operation.
   struct Entry {
     Handle opened;
     int parent = -1;
     CPath name;
-    SplitPath split;
+    bool is_dot, is_dots, trailing_slash;  // see SplitPath; is_dot: "." and not ".."
   };
 
   Directory(Handle handle, Grant grant) : handle_(std::move(handle)), grant_(grant) {}
   Io<Entry> entry(std::string_view path) const;
-  Io<Handle> open_path_only(std::string_view path, bool follow) const;
+  Io<Handle> open_path_only(const CPath& path, bool follow) const;
 
   Handle handle_;
   Grant grant_;

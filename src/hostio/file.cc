@@ -101,6 +101,7 @@ Io<File> File::inherited(int fd) {
 
 Io<size_t> File::read(std::span<const iovec> buffers, Waiter& waiter) {
   if (may_wait()) return read_stream(buffers, waiter);
+  if (!handle_) return size_t{0};
   return retry([&] { return ::readv(fd(), buffers.data(), count(buffers)); });
 }
 
@@ -161,6 +162,7 @@ Io<size_t> File::write_some(std::span<const iovec> buffers) {
 
 Io<size_t> File::write(std::span<const iovec> buffers, Waiter& waiter) {
   if (may_wait()) return write_stream(buffers, waiter);
+  if (!handle_) return total(buffers);
   return write_some(buffers);
 }
 
@@ -217,12 +219,14 @@ Io<size_t> File::write_stream(std::span<const iovec> buffers, Waiter& waiter) {
 }
 
 Io<size_t> File::read_at(std::span<const iovec> buffers, u64 offset) {
+  if (!handle_) return io_fail(Errno::NotSeekable);
   if (offset > kMaxOffset) return io_fail(Errno::Invalid);
   return retry(
       [&] { return ::preadv(fd(), buffers.data(), count(buffers), static_cast<off_t>(offset)); });
 }
 
 Io<size_t> File::write_at(std::span<const iovec> buffers, u64 offset) {
+  if (!handle_) return io_fail(Errno::NotSeekable);
   if (offset > kMaxOffset) return io_fail(Errno::Invalid);
   int flags = write_flags() & ~RWF_APPEND;
   // With O_APPEND Linux would ignore the offset.
@@ -235,7 +239,20 @@ Io<size_t> File::write_at(std::span<const iovec> buffers, u64 offset) {
   return n;
 }
 
+bool File::may_seek() const {
+  switch (type_) {
+    case FileType::RegularFile:
+    case FileType::BlockDevice:
+      return true;
+    case FileType::CharacterDevice:
+      return !is_terminal();
+    default:
+      return false;
+  }
+}
+
 Io<u64> File::seek(i64 offset, Whence whence) {
+  if (!handle_) return io_fail(Errno::NotSeekable);
   int how = whence == Whence::Start ? SEEK_SET : whence == Whence::Current ? SEEK_CUR : SEEK_END;
   off_t at = ::lseek(fd(), offset, how);
   if (at < 0) return io_fail_errno();
@@ -271,6 +288,7 @@ Io<> File::advise(u64 offset, u64 length, Advice advice) {
 }
 
 Io<> File::sync(bool data_only) {
+  if (!handle_) return {};
   return check([&] { return data_only ? ::fdatasync(fd()) : ::fsync(fd()); });
 }
 
@@ -289,6 +307,11 @@ Io<> File::set_status(const FileStatus& status) {
 
 bool File::is_terminal() const {
   return type_ == FileType::CharacterDevice && ::isatty(fd()) == 1;
+}
+
+Io<Metadata> File::metadata() const {
+  if (!handle_) return Metadata{};
+  return metadata_of(fd());
 }
 
 u64 File::available() const {

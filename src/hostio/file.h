@@ -40,6 +40,8 @@ class File {
   // A descriptor that the process was started with, which stays the process's. Fails with
   // BadDescriptor when it is not open, and for a directory with IsDirectory.
   static Io<File> inherited(int fd);
+  // Always at its end, and swallows what is written; no descriptor behind it.
+  static File null() { return File(Handle(), FileType::Unknown, {}, false); }
 
   // Reads what is there, at least one byte unless the end is reached (0). Waits if nothing is there
   // and the file is not non-blocking.
@@ -53,7 +55,7 @@ class File {
   Io<size_t> write_at(std::span<const iovec> buffers, u64 offset);
 
   Io<u64> seek(i64 offset, Whence whence);
-  Io<Metadata> metadata() const { return metadata_of(fd()); }
+  Io<Metadata> metadata() const;
   Io<> set_size(u64 size);
   Io<> set_times(TimeChange accessed, TimeChange modified);
   Io<> allocate(u64 offset, u64 length);
@@ -71,7 +73,11 @@ class File {
     return type_ == FileType::SocketStream || type_ == FileType::SocketDatagram;
   }
   // Whether reading or writing can wait for somebody else.
-  bool may_wait() const { return type_ != FileType::RegularFile && type_ != FileType::BlockDevice; }
+  bool may_wait() const {
+    return handle_ && type_ != FileType::RegularFile && type_ != FileType::BlockDevice;
+  }
+  // Whether the file has a position.
+  bool may_seek() const;
   int fd() const { return handle_.fd(); }
 
  private:

@@ -1,0 +1,110 @@
+#include "wasi_p1/wasi.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "wasi_p1/state.h"
+
+namespace berth::wasi_p1 {
+
+namespace {
+
+// Descriptors that the host keeps for itself: for waiting, resolving paths, reading directories,
+// its cache.
+constexpr u64 kReservedDescriptors = 32;
+
+size_t descriptor_limit(u32 configured) {
+  if (configured != 0) return configured;
+  rlimit limit;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  u64 most = std::min<u64>(limit.rlim_cur, u64{1} << 20);
+  return most > 2 * kReservedDescriptors ? most - kReservedDescriptors : most;
+}
+
+Result<> check_strings(const std::vector<std::string>& strings, const char* what) {
+  for (const std::string& s : strings) {
+    if (s.find('\0') != std::string::npos)
+      return fail(ErrorCode::BadArgument,
+                  std::string(what) + " contains a NUL byte, which C programs cannot see");
+  }
+  return {};
+}
+
+Result<> add_stream(State& state, const StandardStream& stream, int usual, u64 withheld) {
+  if (stream.kind == StandardStream::Null) {
+    Descriptor d{hostio::File::null(), rights::kStream & ~withheld, 0, {}, {}};
+    CHECK(state.descriptors.append(std::move(d)).has_value());
+    return {};
+  }
+  int fd = stream.fd >= 0 ? stream.fd : usual;
+  hostio::Io<hostio::File> file = hostio::File::inherited(fd);
+  if (!file) {
+    if (file.error() != hostio::Errno::BadDescriptor)
+      return fail(
+          os_error(static_cast<int>(file.error()), "cannot use descriptor " + std::to_string(fd)));
+    state.descriptors.skip();
+    return {};
+  }
+  u64 possible = rights_for(*file);
+  Descriptor d{std::move(*file), possible & ~withheld, 0, {}, {}};
+  CHECK(state.descriptors.append(std::move(d)).has_value());
+  return {};
+}
+
+}  // namespace
+
+Result<DirectoryGrant> parse_directory_grant(std::string_view text) {
+  DirectoryGrant g;
+  std::string_view rest = text;
+  if (rest.ends_with(":ro")) {
+    g.read_only = true;
+    rest.remove_suffix(3);
+  }
+  size_t separator = rest.find("::");
+  g.host_path = rest.substr(0, separator);
+  g.guest_path = separator == std::string_view::npos ? rest : rest.substr(separator + 2);
+  if (g.host_path.empty() || g.guest_path.empty()) {
+    return fail(ErrorCode::BadArgument,
+                "\"" + std::string(text) + "\" names no directory; write HOST[::GUEST][:ro]");
+  }
+  return g;
+}
+
+WasiContext::WasiContext(std::unique_ptr<State> state) : state_(std::move(state)) {}
+WasiContext::~WasiContext() = default;
+
+Result<std::unique_ptr<WasiContext>> WasiContext::create(WasiConfig config) {
+  hostio::ignore_sigpipe();
+  TRY(check_strings(config.args, "an argument"));
+  TRY(check_strings(config.environment, "an environment variable"));
+  auto state =
+      std::make_unique<State>(descriptor_limit(config.max_descriptors), config.interrupt_slice);
+  state->args = std::move(config.args);
+  state->environment = std::move(config.environment);
+
+  TRY(add_stream(*state, config.input, 0, rights::kFdWrite));
+  TRY(add_stream(*state, config.output, 1, rights::kFdRead));
+  TRY(add_stream(*state, config.error_output, 2, rights::kFdRead));
+  auto add = [&](Descriptor d) -> Result<> {
+    if (!state->descriptors.append(std::move(d)))
+      return fail(ErrorCode::LimitExceeded, "more is granted than the guest may have open");
+    return {};
+  };
+  for (DirectoryGrant& g : config.directories) {
+    hostio::Directory d = TRY(
+        hostio::Directory::grant(g.host_path, {.writable = !g.read_only, .devices = g.devices}));
+    TRY(add(Descriptor{
+        std::move(d), rights::kDirectory, rights::kBeneathDirectory, std::move(g.guest_path), {}}));
+  }
+  for (hostio::File& listener : config.listeners)
+    TRY(add(Descriptor{std::move(listener), rights::kListener, rights::kConnection, {}, {}}));
+  return std::unique_ptr<WasiContext>(new WasiContext(std::move(state)));
+}
+
+void WasiContext::interrupt() {
+  state_->waiter.interrupt();
+}
+
+}  // namespace berth::wasi_p1
