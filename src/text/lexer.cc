@@ -39,6 +39,9 @@ class Lexer {
   Result<Tokens> run() {
     while (step()) {}
     if (failed_) return std::unexpected(Error(ErrorCode::TextSyntax, message_).at(error_));
+    if (too_large_ || out_.tokens.size() >= kMaxPayload) {
+      return std::unexpected(Error(ErrorCode::LimitExceeded, "text with too many tokens, or one too long"));
+    }
     const auto last = static_cast<u32>(out_.tokens.size());
     for (const u32 open : open_) out_.tokens[open].payload = last;
     push(TokenKind::End, size(), 0);
@@ -53,8 +56,9 @@ class Lexer {
     return false;
   }
   void push(TokenKind kind, u32 offset, u32 payload) {
+    if (payload > kMaxPayload) too_large_ = true;
     (annotation_ ? out_.annotation_tokens : out_.tokens)
-        .push_back(Token{offset, payload & kMaxSource, static_cast<u32>(kind)});
+        .push_back(Token{offset, payload & kMaxPayload, static_cast<u32>(kind)});
   }
 
   // Reads one token or piece of space; false at the end or after an error.
@@ -93,7 +97,7 @@ class Lexer {
           if (annotation_depth_ == 0) return close_annotation();
           --annotation_depth_;
         } else if (!open_.empty()) {
-          out_.tokens[open_.back()].payload = static_cast<u32>(out_.tokens.size()) & kMaxSource;
+          out_.tokens[open_.back()].payload = static_cast<u32>(out_.tokens.size()) & kMaxPayload;
           open_.pop_back();
         }
         push(TokenKind::RParen, start, 1);
@@ -321,7 +325,7 @@ class Lexer {
   std::vector<u32> open_;  // LParens not yet closed
   bool annotation_ = false, annotation_known_ = false;
   u32 annotation_start_ = 0, annotation_depth_ = 0;
-  bool failed_ = false;
+  bool failed_ = false, too_large_ = false;
   u32 error_ = 0;
   const char* message_ = "";
 };
@@ -330,7 +334,7 @@ class Lexer {
 
 Result<Tokens> lex(std::string_view source, size_t begin, size_t end) {
   end = std::min(end, source.size());
-  if (end > kMaxSource) return fail(ErrorCode::LimitExceeded, "text of more than 256 MiB");
+  if (end > kMaxSource) return fail(ErrorCode::LimitExceeded, "text of more than 4 GiB");
   return Lexer(source, static_cast<u32>(begin), static_cast<u32>(end)).run();
 }
 

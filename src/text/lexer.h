@@ -62,11 +62,12 @@ struct Tokens {
   static u32 closing(Token t) { return t.payload; }
 };
 
-// Largest source taken.
-inline constexpr u32 kMaxSource = (1u << 28) - 1;
+// Limits of a source: bytes in all, and tokens or bytes of one token.
+inline constexpr u32 kMaxSource = 0xFFFF'0000;
+inline constexpr u32 kMaxPayload = (1u << 28) - 1;
 
 // The tokens of source[begin, end), with offsets into `source`. Fails with TextSyntax at the offset of
-// the first thing that is no token, or with LimitExceeded for a source past kMaxSource bytes.
+// the first thing that is no token, or with LimitExceeded for a source past the limits.
 // Parentheses need not balance: that is for the parser to say.
 Result<Tokens> lex(std::string_view source, size_t begin = 0, size_t end = std::string_view::npos);
 

@@ -103,7 +103,8 @@ class ModuleParser : private Cursor {
   void ref_type(Bytes& out, bool* nullable = nullptr, Bytes* heap = nullptr);
   void heap_type(Bytes& out);
   struct TypeUse {
-    u32 type = kNone;      // as written, kNone if it was not
+    bool has_type = false;  // whether `(type …)` was written, at `type_source`
+    u32 type = 0;
     u32 type_source = 0;
     u32 params = 0, results = 0;  // written in place; their types are in use_params_ and use_results_
   };

@@ -41,7 +41,7 @@ struct ParsedModule {
 //
 // Fails with TextSyntax, detail in the specification's words, at the source's byte offset
 // (see text/diagnostic.h), for malformed text and for identifiers that nothing defines; with
-// LimitExceeded for text past 256 MiB.
+// LimitExceeded for text past 4 GiB or 2^28 tokens.
 Result<ParsedModule> parse_module(std::string_view source, const ParseOptions& options = {}, size_t begin = 0,
                                   size_t end = std::string_view::npos);
 

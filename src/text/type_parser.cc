@@ -158,7 +158,7 @@ void ModuleParser::type_definition(u32 index) {
       info.begin = static_cast<u32>(types.bytes.size());
       begin_scope();
       const TypeUse use = type_use(true);
-      if (use.type != kNone) fail(use.type_source, "unexpected token (type");
+      if (use.has_type) fail(use.type_source, "unexpected token (type");
       put_u32(types.bytes, use.params);
       put_bytes(types.bytes, use_params_);
       put_u32(types.bytes, use.results);
@@ -230,6 +230,7 @@ ModuleParser::TypeUse ModuleParser::type_use(bool bind_params) {
   if (at_list(kw::Type)) {
     use.type_source = peek().offset;
     advance(), advance();
+    use.has_type = true;
     use.type = take_index(Space::Type);
     expect_close();
   }
@@ -255,7 +256,7 @@ ModuleParser::TypeUse ModuleParser::type_use(bool bind_params) {
 }
 
 u32 ModuleParser::type_index(const TypeUse& use) {
-  if (use.type != kNone && use.params + use.results == 0) return use.type;
+  if (use.has_type && use.params + use.results == 0) return use.type;
   use_key_.clear();
   Bytes count;
   put_u32(count, use.params);
@@ -267,7 +268,7 @@ u32 ModuleParser::type_index(const TypeUse& use) {
   use_key_.append(use_results_.begin(), use_results_.end());
 
   Section& types = section(wasm::SectionId::Type);
-  if (use.type != kNone) {
+  if (use.has_type) {
     if (use.type >= types_.size()) {
       fail(use.type_source, "unknown type " + std::to_string(use.type));
       return 0;
@@ -293,15 +294,15 @@ u32 ModuleParser::type_index(const TypeUse& use) {
 }
 
 u32 ModuleParser::param_count(const TypeUse& use) const {
-  if (use.type == kNone || use.params + use.results != 0) return use.params;
+  if (!use.has_type || use.params + use.results != 0) return use.params;
   return use.type < types_.size() ? types_[use.type].params : kNone;
 }
 
 void ModuleParser::block_type(Bytes& out) {
   const TypeUse use = type_use(false);
-  if (use.type == kNone && use.params == 0 && use.results == 0) {
+  if (!use.has_type && use.params == 0 && use.results == 0) {
     out.push_back(0x40);
-  } else if (use.type == kNone && use.params == 0 && use.results == 1) {
+  } else if (!use.has_type && use.params == 0 && use.results == 1) {
     put_bytes(out, use_results_);
   } else {
     put_s64(out, type_index(use));
