@@ -20,8 +20,7 @@ std::string name_of(const wasm::Module& module, const wasm::Names& names, u32 in
     if (e.kind == wasm::ExternKind::Func && e.index == index) return printable(e.name);
   }
   for (const wasm::Import& i : module.imports) {
-    if (i.kind == wasm::ExternKind::Func && i.index == index)
-      return printable(i.module + "::" + i.name);
+    if (i.kind == wasm::ExternKind::Func && i.index == index) return printable(i.module + "::" + i.name);
   }
   return "<wasm function " + std::to_string(index) + ">";
 }
@@ -34,9 +33,7 @@ std::string function_name(const wasm::Module& module, u32 index) {
 
 std::string render_backtrace(std::span<const runtime::Frame> frames, const ModuleNamer& namer) {
   const bool cut = frames.size() > kFirstFrames + kLastFrames + 1;
-  auto shown = [&](size_t i) {
-    return !cut || i < kFirstFrames || i >= frames.size() - kLastFrames;
-  };
+  auto shown = [&](size_t i) { return !cut || i < kFirstFrames || i >= frames.size() - kLastFrames; };
 
   // What is needed of each module is read once.
   struct ModuleFacts {
@@ -58,25 +55,22 @@ std::string render_backtrace(std::span<const runtime::Frame> frames, const Modul
     }
     facts.offsets.push_back(frames[i].code_offset);
   }
-  for (auto& [module, facts] : modules)
-    facts.lines = find_source_lines(*module, facts.offsets);
+  for (auto& [module, facts] : modules) facts.lines = find_source_lines(*module, facts.offsets);
 
   std::string out;
   for (size_t i = 0; i < frames.size(); ++i) {
     if (!shown(i)) {
       if (i == kFirstFrames) {
-        out += "  ... " + std::to_string(frames.size() - kFirstFrames - kLastFrames) +
-               " more frames ...\n";
+        out += "  ... " + std::to_string(frames.size() - kFirstFrames - kLastFrames) + " more frames ...\n";
       }
       continue;
     }
     const runtime::Frame& frame = frames[i];
     ModuleFacts& facts = modules.at(frame.module.get());
     char offset[32];
-    std::snprintf(offset, sizeof offset, "!0x%llx)\n",
-                  static_cast<unsigned long long>(frame.code_offset));
-    out += "  " + std::to_string(i) + ": " + name_of(*frame.module, facts.names, frame.function) +
-           " (" + facts.name + offset;
+    std::snprintf(offset, sizeof offset, "!0x%llx)\n", static_cast<unsigned long long>(frame.code_offset));
+    out += "  " + std::to_string(i) + ": " + name_of(*frame.module, facts.names, frame.function) + " (" + facts.name +
+           offset;
     if (const auto& line = facts.lines[facts.next++]) {
       out += "       at " + printable(line->file) + ":" + std::to_string(line->line);
       if (line->column != 0) out += ":" + std::to_string(line->column);

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/types.h"
+#include "text/utf8.h"
 
 namespace berth::engine {
 namespace {
@@ -22,9 +23,8 @@ std::optional<std::string_view> source_name(std::string_view& rest) {
 
 // "h" and sixteen hexadecimal digits, which Rust appends to tell instances apart.
 bool is_rust_hash(std::string_view part) {
-  return part.size() == 17 && part[0] == 'h' && std::ranges::all_of(part.substr(1), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return part.size() == 17 && part[0] == 'h' &&
+         std::ranges::all_of(part.substr(1), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 // Rust's escapes in a part of a name: $LT$ and the like, and ".." for "::".
@@ -38,8 +38,7 @@ std::string unescape(std::string_view part) {
   if (part.starts_with("_$")) part.remove_prefix(1);
   std::string out;
   while (!part.empty()) {
-    const auto* escape =
-        std::ranges::find_if(kEscapes, [&](const auto& e) { return part.starts_with(e.code); });
+    const auto* escape = std::ranges::find_if(kEscapes, [&](const auto& e) { return part.starts_with(e.code); });
     if (escape != std::end(kEscapes)) {
       out += escape->text;
       part.remove_prefix(escape->code.size());
@@ -51,24 +50,18 @@ std::string unescape(std::string_view part) {
   return out;
 }
 
-// Length of the well-formed UTF-8 sequence that `text` starts with; 0 if there is none.
-size_t utf8_length(std::string_view text) {
-  const auto lead = static_cast<u8>(text[0]);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC2 ? 2 : 0;
-  if (length == 0 || lead > 0xF4 || text.size() < length) return 0;
-  u32 code = lead & (0x7Fu >> length);
-  for (size_t i = 1; i < length; ++i) {
-    const auto b = static_cast<u8>(text[i]);
-    if ((b & 0xC0) != 0x80) return 0;
-    code = code << 6 | (b & 0x3Fu);
-  }
-  const u32 least = length == 2 ? 0x80 : length == 3 ? 0x800 : 0x10000;
-  if (code < least || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return 0;
-  // C1 controls, and marks that reorder or hide what surrounds them.
-  if (code < 0xA0 || (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
-      (code >= 0x2060 && code <= 0x206F) || code == 0xFEFF) {
-    return 0;
+// Bytes of the character that `text` starts with; 0 for what is no character, and for those that control,
+// reorder or hide what surrounds them.
+u32 printable_length(std::string_view text) {
+  const u32 length = text::utf8_sequence(text);
+  const auto byte = [&](size_t i) { return static_cast<u8>(text[i]); };
+  if (length == 1) return byte(0) < 0x20 || byte(0) == 0x7F ? 0 : 1;
+  if (length == 2) return byte(0) == 0xC2 && byte(1) < 0xA0 ? 0 : 2;
+  if (length == 3) {
+    const u32 code = (byte(0) & 0x0Fu) << 12 | (byte(1) & 0x3Fu) << 6 | (byte(2) & 0x3Fu);
+    const bool hides = (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
+                       (code >= 0x2060 && code <= 0x206F) || code == 0xFEFF;
+    return hides ? 0 : 3;
   }
   return length;
 }
@@ -82,16 +75,15 @@ std::string demangle(std::string_view name) {
   const bool nested = rest.starts_with('N');
   if (nested) {
     rest.remove_prefix(1);
-    while (!rest.empty() && (rest[0] == 'K' || rest[0] == 'V' || rest[0] == 'r'))
-      rest.remove_prefix(1);
+    while (!rest.empty() && (rest[0] == 'K' || rest[0] == 'V' || rest[0] == 'r')) rest.remove_prefix(1);
   }
   std::string out;
   std::string_view last;
   for (;;) {
     if (nested && rest.starts_with('E')) break;
     if (nested && out.size() &&
-        (rest.starts_with("C1") || rest.starts_with("C2") || rest.starts_with("D0") ||
-         rest.starts_with("D1") || rest.starts_with("D2"))) {
+        (rest.starts_with("C1") || rest.starts_with("C2") || rest.starts_with("D0") || rest.starts_with("D1") ||
+         rest.starts_with("D2"))) {
       out += std::string("::") + (rest[0] == 'D' ? "~" : "") + std::string(last);
       rest.remove_prefix(2);
       continue;
@@ -115,7 +107,7 @@ std::string printable(std::string_view text, size_t max_bytes) {
   while (!text.empty()) {
     if (out.size() >= max_bytes) return out + "…";
     const auto c = static_cast<u8>(text[0]);
-    const size_t length = c < 0x20 || c == 0x7F ? 0 : utf8_length(text);
+    const u32 length = printable_length(text);
     if (length == 0) {
       static constexpr char kHex[] = "0123456789abcdef";
       out += {'\\', 'x', kHex[c >> 4], kHex[c & 15]};

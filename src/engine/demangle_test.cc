@@ -7,9 +7,8 @@ namespace {
 
 TEST(Demangle, ReadsRustNames) {
   EXPECT_EQ(demangle("_ZN4core9panicking5panic17h0123456789abcdefE"), "core::panicking::panic");
-  EXPECT_EQ(
-      demangle("_ZN47_$LT$app..Row$u20$as$u20$core..fmt..Display$GT$3fmt17h0123456789abcdefE"),
-      "<app::Row as core::fmt::Display>::fmt");
+  EXPECT_EQ(demangle("_ZN47_$LT$app..Row$u20$as$u20$core..fmt..Display$GT$3fmt17h0123456789abcdefE"),
+            "<app::Row as core::fmt::Display>::fmt");
   EXPECT_EQ(demangle("_ZN3app4main17h0123456789abcdefE.llvm.123"), "app::main");
 }
 
@@ -22,8 +21,8 @@ TEST(Demangle, ReadsPlainCxxNames) {
 }
 
 TEST(Demangle, LeavesWhatItDoesNotKnow) {
-  for (const char* name : {"", "main", "_Z", "_ZN", "_ZN3foE", "_Z3mapIiEvT_", "_ZN3foo3barIiEEvv",
-                           "_ZN9999999fooE", "_RNvC3app4main"}) {
+  for (const char* name :
+       {"", "main", "_Z", "_ZN", "_ZN3foE", "_Z3mapIiEvT_", "_ZN3foo3barIiEEvv", "_ZN9999999fooE", "_RNvC3app4main"}) {
     EXPECT_EQ(demangle(name), name);
   }
 }

@@ -188,41 +188,26 @@ class LineUnit {
               r.address = e.fixed(static_cast<u32>(std::min<u64>(length - 1, 9)));
               r.operation = 0;
               break;
-            default:
-              break;  // define_file, set_discriminator, vendors' own
+            default: break;  // define_file, set_discriminator, vendors' own
           }
           break;
         }
-        case 1:
-          emit();
-          break;
-        case 2:
-          advance(c.uleb());
-          break;
-        case 3:
-          r.line += static_cast<u64>(c.sleb());
-          break;
-        case 4:
-          r.file = c.uleb();
-          break;
-        case 5:
-          r.column = c.uleb();
-          break;
+        case 1: emit(); break;
+        case 2: advance(c.uleb()); break;
+        case 3: r.line += static_cast<u64>(c.sleb()); break;
+        case 4: r.file = c.uleb(); break;
+        case 5: r.column = c.uleb(); break;
         case 6:
         case 7:
         case 10:
-        case 11:
-          break;
-        case 8:
-          advance((255u - opcode_base_) / line_range_);
-          break;
+        case 11: break;
+        case 8: advance((255u - opcode_base_) / line_range_); break;
         case 9:
           r.address += c.fixed(2);
           r.operation = 0;
           break;
         default:
-          for (u32 n = lengths_[opcode - 1u]; n > 0; --n)
-            c.uleb();
+          for (u32 n = lengths_[opcode - 1u]; n > 0; --n) c.uleb();
       }
     }
   }
@@ -239,16 +224,13 @@ class LineUnit {
       if (file == 0 || file > files_.size()) return {};
       const FileEntry& f = files_[static_cast<size_t>(file - 1)];
       const bool has_directory = f.directory > 0 && f.directory <= directories_.size();
-      return join(has_directory ? directories_[static_cast<size_t>(f.directory - 1)].name
-                                : std::string_view{},
-                  f.name);
+      return join(has_directory ? directories_[static_cast<size_t>(f.directory - 1)].name : std::string_view{}, f.name);
     }
     if (file >= files_.size()) return {};
     const FileEntry& f = files_[static_cast<size_t>(file)];
     if (f.directory >= directories_.size()) return std::string(f.name);
     const std::string_view directory = directories_[static_cast<size_t>(f.directory)].name;
-    return join(f.directory == 0 ? std::string(directory) : join(directories_[0].name, directory),
-                f.name);
+    return join(f.directory == 0 ? std::string(directory) : join(directories_[0].name, directory), f.name);
   }
 
  private:
@@ -283,16 +265,14 @@ class LineUnit {
       u64 content, form;
     };
     std::vector<Column> columns(cursor_.byte());
-    for (Column& column : columns)
-      column = {cursor_.uleb(), cursor_.uleb()};
+    for (Column& column : columns) column = {cursor_.uleb(), cursor_.uleb()};
     const u64 count = cursor_.uleb();
     std::vector<FileEntry> entries;
     // A form takes at least a byte, so that a count beyond what remains is a lie.
     if (columns.empty() || count > cursor_.remaining()) return entries;
     for (u64 i = 0; i < count && cursor_.ok(); ++i) {
       FileEntry entry;
-      for (const Column& column : columns)
-        read_column(column.content, column.form, entry);
+      for (const Column& column : columns) read_column(column.content, column.form, entry);
       entries.push_back(entry);
     }
     return entries;
@@ -301,48 +281,20 @@ class LineUnit {
     std::string_view text;
     u64 number = 0;
     switch (form) {
-      case kString:
-        text = cursor_.c_string();
-        break;
-      case kLineStrp:
-        text = string_at(sections_.line_strings, cursor_.fixed(offset_size_));
-        break;
-      case kStrp:
-        text = string_at(sections_.strings, cursor_.fixed(offset_size_));
-        break;
-      case kUdata:
-        number = cursor_.uleb();
-        break;
-      case kData1:
-        number = cursor_.fixed(1);
-        break;
-      case kData2:
-        number = cursor_.fixed(2);
-        break;
-      case kData4:
-        number = cursor_.fixed(4);
-        break;
-      case kData8:
-        number = cursor_.fixed(8);
-        break;
-      case kData16:
-        cursor_.skip(16);
-        break;
-      case kBlock:
-        cursor_.skip(cursor_.uleb());
-        break;
-      case kBlock1:
-        cursor_.skip(cursor_.fixed(1));
-        break;
-      case kBlock2:
-        cursor_.skip(cursor_.fixed(2));
-        break;
-      case kBlock4:
-        cursor_.skip(cursor_.fixed(4));
-        break;
-      default:
-        cursor_.skip(cursor_.remaining() + 1);
-        break;  // of unknown size: give up
+      case kString: text = cursor_.c_string(); break;
+      case kLineStrp: text = string_at(sections_.line_strings, cursor_.fixed(offset_size_)); break;
+      case kStrp: text = string_at(sections_.strings, cursor_.fixed(offset_size_)); break;
+      case kUdata: number = cursor_.uleb(); break;
+      case kData1: number = cursor_.fixed(1); break;
+      case kData2: number = cursor_.fixed(2); break;
+      case kData4: number = cursor_.fixed(4); break;
+      case kData8: number = cursor_.fixed(8); break;
+      case kData16: cursor_.skip(16); break;
+      case kBlock: cursor_.skip(cursor_.uleb()); break;
+      case kBlock1: cursor_.skip(cursor_.fixed(1)); break;
+      case kBlock2: cursor_.skip(cursor_.fixed(2)); break;
+      case kBlock4: cursor_.skip(cursor_.fixed(4)); break;
+      default: cursor_.skip(cursor_.remaining() + 1); break;  // of unknown size: give up
     }
     if (content == kPath) entry.name = text;
     if (content == kDirectoryIndex) entry.directory = number;
@@ -383,8 +335,7 @@ std::vector<std::optional<SourceLine>> find_source_lines(const DwarfLineSections
   std::vector<std::optional<SourceLine>> answers(addresses.size());
   // Addresses still without an answer, ascending.
   std::vector<size_t> open;
-  for (size_t i = 0; i < addresses.size(); ++i)
-    open.push_back(i);
+  for (size_t i = 0; i < addresses.size(); ++i) open.push_back(i);
   std::ranges::sort(open, {}, [&](size_t i) { return addresses[i]; });
 
   Cursor c(sections.line);
@@ -423,8 +374,7 @@ std::vector<std::optional<SourceLine>> find_source_lines(const wasm::Module& mod
     return wasm::custom_section(module, name).value_or(std::span<const u8>{});
   };
   std::vector<u64> addresses(code_offsets.begin(), code_offsets.end());
-  for (u64& address : addresses)
-    address -= std::min(address, *start);
+  for (u64& address : addresses) address -= std::min(address, *start);
   return find_source_lines({*line, section(".debug_line_str"), section(".debug_str")}, addresses);
 }
 

@@ -32,7 +32,6 @@ std::vector<std::optional<SourceLine>> find_source_lines(const DwarfLineSections
                                                          std::span<const u64> addresses);
 
 // The same for byte offsets in the module, as runtime::Frame has them.
-std::vector<std::optional<SourceLine>> find_source_lines(const wasm::Module& module,
-                                                         std::span<const u64> code_offsets);
+std::vector<std::optional<SourceLine>> find_source_lines(const wasm::Module& module, std::span<const u64> code_offsets);
 
 }  // namespace berth::engine

@@ -19,8 +19,7 @@ struct Writer {
   Writer& u64_(u64 v) { return raw(&v, 8); }
   Writer& text(const char* s) { return raw(s, std::strlen(s) + 1); }
   Writer& uleb(u64 v) {
-    do
-      u8_(static_cast<u8>((v & 0x7F) | (v > 0x7F ? 0x80 : 0)));
+    do u8_(static_cast<u8>((v & 0x7F) | (v > 0x7F ? 0x80 : 0)));
     while (v >>= 7);
     return *this;
   }
@@ -51,8 +50,7 @@ Writer prologue(u16 version) {
   h.u8_(1);
   if (version >= 4) h.u8_(1);
   h.u8_(1).u8_(kLineBase).u8_(kLineRange).u8_(kOpcodeBase);
-  for (u8 n : {0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1})
-    h.u8_(n);
+  for (u8 n : {0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1}) h.u8_(n);
   return h;
 }
 
@@ -68,8 +66,7 @@ Writer tables_5() {
   Writer t;
   t.u8_(1).uleb(1).uleb(0x08);  // directories: path as string
   t.uleb(2).text("/build").text("src");
-  t.u8_(3).uleb(1).uleb(0x1F).uleb(2).uleb(0x0B).uleb(5).uleb(
-      0x1E);  // files: line_strp, data1, MD5
+  t.u8_(3).uleb(1).uleb(0x1F).uleb(2).uleb(0x0B).uleb(5).uleb(0x1E);  // files: line_strp, data1, MD5
   t.uleb(3);
   for (u8 i = 0; i < 3; ++i) {
     t.u32_(i == 0 ? 0 : i == 1 ? 4 : 11).u8_(i == 2 ? 1 : 0).u64_(1).u64_(2);
@@ -96,14 +93,12 @@ std::vector<u8> unit(u16 version, const Writer& tables, const Writer& program, b
 
 std::string shown(const std::optional<SourceLine>& line) {
   if (!line) return "?";
-  return line->file + ":" + std::to_string(line->line) +
-         (line->column ? ":" + std::to_string(line->column) : "");
+  return line->file + ":" + std::to_string(line->line) + (line->column ? ":" + std::to_string(line->column) : "");
 }
 std::vector<std::string> look_up(const std::vector<u8>& line, std::vector<u64> addresses,
                                  std::span<const u8> line_strings = {}) {
   std::vector<std::string> out;
-  for (const auto& answer :
-       find_source_lines(DwarfLineSections{line, line_strings, {}}, addresses)) {
+  for (const auto& answer : find_source_lines(DwarfLineSections{line, line_strings, {}}, addresses)) {
     out.push_back(shown(answer));
   }
   return out;
@@ -114,9 +109,9 @@ using Answers = std::vector<std::string>;
 
 TEST(DwarfLines, ReadsVersionsTwoToFour) {
   for (u16 version : {2, 3, 4}) {
-    EXPECT_EQ(look_up(unit(version, tables(), program()), kAddresses),
-              (Answers{"/abs/lib.h:20:5", "src/main.c:10", "src/main.c:10", "src/main.c:11",
-                       "/abs/lib.h:20:5", "?", "?"}))
+    EXPECT_EQ(
+        look_up(unit(version, tables(), program()), kAddresses),
+        (Answers{"/abs/lib.h:20:5", "src/main.c:10", "src/main.c:10", "src/main.c:11", "/abs/lib.h:20:5", "?", "?"}))
         << version;
   }
 }
@@ -125,8 +120,8 @@ TEST(DwarfLines, ReadsVersionFiveWithItsStringSection) {
   Writer strings;
   strings.text("x.c").text("main.c").text("lib.h");
   EXPECT_EQ(look_up(unit(5, tables_5(), program()), kAddresses, strings.bytes),
-            (Answers{"/build/src/lib.h:20:5", "/build/main.c:10", "/build/main.c:10",
-                     "/build/main.c:11", "/build/src/lib.h:20:5", "?", "?"}));
+            (Answers{"/build/src/lib.h:20:5", "/build/main.c:10", "/build/main.c:10", "/build/main.c:11",
+                     "/build/src/lib.h:20:5", "?", "?"}));
 }
 
 TEST(DwarfLines, Reads64BitUnitsAndSeveralUnits) {
@@ -153,8 +148,7 @@ TEST(DwarfLines, SurvivesAnyDamage) {
   for (u16 version : {2, 4, 5}) {
     const auto whole = unit(version, version == 5 ? tables_5() : tables(), program());
     for (size_t cut = 0; cut < whole.size(); ++cut) {
-      look_up({whole.begin(), whole.begin() + static_cast<ptrdiff_t>(cut)}, kAddresses,
-              strings.bytes);
+      look_up({whole.begin(), whole.begin() + static_cast<ptrdiff_t>(cut)}, kAddresses, strings.bytes);
     }
     for (size_t at = 0; at < whole.size(); ++at) {
       for (u8 value : {0x00, 0x7F, 0x80, 0xFF}) {

@@ -56,16 +56,13 @@ std::string_view describe(std::span<const u8> bytes);
 
 // Decodes and validates, without an executor: what `berth validate` and `inspect` need. `name` is
 // what messages call the bytes. Text is turned into binary first.
-Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes,
-                                                        std::string_view name,
+Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes, std::string_view name,
                                                         const Config& config);
 // The same for a file, read while it is decoded.
-Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path,
-                                                             const Config& config);
+Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config);
 
 // Decodes and validates a binary.
-Result<std::shared_ptr<const wasm::Module>> compile_binary(std::vector<u8> bytes,
-                                                           const Config& config);
+Result<std::shared_ptr<const wasm::Module>> compile_binary(std::vector<u8> bytes, const Config& config);
 
 class Engine {
  public:
@@ -77,13 +74,11 @@ class Engine {
   runtime::Executor& executor() { return *executor_; }
 
   // Loads a module, binary or text.
-  Loaded<std::shared_ptr<const runtime::PreparedModule>> load(std::vector<u8> bytes,
-                                                              std::string_view name);
+  Loaded<std::shared_ptr<const runtime::PreparedModule>> load(std::vector<u8> bytes, std::string_view name);
   Loaded<std::shared_ptr<const runtime::PreparedModule>> load_file(const std::string& path);
   // Makes a valid module ready to be instantiated. Cheap: functions are translated when first
   // called.
-  std::shared_ptr<const runtime::PreparedModule> prepare(
-      std::shared_ptr<const wasm::Module> module);
+  std::shared_ptr<const runtime::PreparedModule> prepare(std::shared_ptr<const wasm::Module> module);
 
  private:
   Config config_;

@@ -40,8 +40,7 @@ Result<> validate(wasm::Module& module, const Config& config) {
   const auto names = wasm::Names::parse(module);
   const auto name = names.function(wasm::FuncIdx(*valid.error().function()));
   if (!name) return valid;
-  return fail(
-      std::move(valid).error().with_context("the function is " + printable(demangle(*name))));
+  return fail(std::move(valid).error().with_context("the function is " + printable(demangle(*name))));
 }
 
 Result<std::shared_ptr<const wasm::Module>> finish(wasm::Module module, const Config& config) {
@@ -52,15 +51,12 @@ Result<std::shared_ptr<const wasm::Module>> finish(wasm::Module module, const Co
 
 std::string hint_for(const Error& error) {
   switch (error.code()) {
-    case ErrorCode::FeatureDisabled:
-      return "--enable FEATURE switches a feature on";
+    case ErrorCode::FeatureDisabled: return "--enable FEATURE switches a feature on";
     case ErrorCode::UnexpectedEnd:
-    case ErrorCode::LengthOutOfBounds:
-      return "the file looks cut off; build or download it again";
+    case ErrorCode::LengthOutOfBounds: return "the file looks cut off; build or download it again";
     case ErrorCode::UnknownVersion:
       return "this is WebAssembly of a version that does not exist yet; Berth reads version 1";
-    default:
-      return {};
+    default: return {};
   }
 }
 
@@ -69,33 +65,31 @@ std::unexpected<LoadFailure> failure(std::string_view name, Error error) {
   std::string hint = hint_for(error);
   return std::unexpected(LoadFailure{std::move(error), std::move(message), std::move(hint)});
 }
-std::unexpected<LoadFailure> text_failure(std::string_view name, std::string_view source,
-                                          Error error, const text::SourceMap* map = nullptr) {
+std::unexpected<LoadFailure> text_failure(std::string_view name, std::string_view source, Error error,
+                                          const text::SourceMap* map = nullptr) {
   std::string message = text::render(name, source, error, map);
-  while (message.ends_with('\n'))
-    message.pop_back();
+  while (message.ends_with('\n')) message.pop_back();
   std::string hint = hint_for(error);
   return std::unexpected(LoadFailure{std::move(error), std::move(message), std::move(hint)});
 }
 std::unexpected<LoadFailure> component_failure(std::string_view name) {
   Error error(ErrorCode::NotSupported, "components");
-  return std::unexpected(
-      LoadFailure{std::move(error),
-                  std::string(name) + ": error: this is a component, which Berth does not run yet",
-                  "build it as a module for WASI 0.1 instead: wasm32-wasip1 with Rust, wasm32-wasi "
-                  "with clang, GOOS=wasip1 with Go"});
+  return std::unexpected(LoadFailure{std::move(error),
+                                     std::string(name) + ": error: this is a component, which Berth does not run yet",
+                                     "build it as a module for WASI 0.1 instead: wasm32-wasip1 with Rust, wasm32-wasi "
+                                     "with clang, GOOS=wasip1 with Go"});
 }
 std::unexpected<LoadFailure> other_failure(std::string_view name, std::span<const u8> bytes) {
   const std::string_view what = describe(bytes);
   std::string message = std::string(name) + ": error: this is not WebAssembly";
   if (!what.empty()) message += ", it is " + std::string(what);
-  return std::unexpected(LoadFailure{
-      Error(ErrorCode::MagicHeader), std::move(message),
-      bytes.empty() ? std::string() : "Berth runs .wasm files and their text form, .wat"});
+  return std::unexpected(
+      LoadFailure{Error(ErrorCode::MagicHeader), std::move(message),
+                  bytes.empty() ? std::string() : "Berth runs .wasm files and their text form, .wat"});
 }
 
-Loaded<std::shared_ptr<const wasm::Module>> read_text(std::string_view source,
-                                                      std::string_view name, const Config& config) {
+Loaded<std::shared_ptr<const wasm::Module>> read_text(std::string_view source, std::string_view name,
+                                                      const Config& config) {
   text::ParseOptions options;
   options.features = config.features;
   auto parsed = text::parse_module(source, options);
@@ -110,8 +104,7 @@ Loaded<std::shared_ptr<const wasm::Module>> read_text(std::string_view source,
 // A file being read.
 class File {
  public:
-  explicit File(const std::string& path)
-      : fd_(path == "-" ? dup(0) : open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+  explicit File(const std::string& path) : fd_(path == "-" ? dup(0) : open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
   ~File() {
     if (fd_ >= 0) close(fd_);
   }
@@ -127,8 +120,7 @@ class File {
     const size_t before = out.size();
     out.resize(before + count);
     ssize_t n;
-    do
-      n = read(fd_, out.data() + before, count);
+    do n = read(fd_, out.data() + before, count);
     while (n < 0 && errno == EINTR);
     out.resize(before + static_cast<size_t>(std::max<ssize_t>(n, 0)));
     return n;
@@ -147,8 +139,8 @@ std::unexpected<LoadFailure> io_failure(const std::string& path, int err) {
   } else if (err == EISDIR) {
     hint = "name the .wasm file in it";
   }
-  return std::unexpected(LoadFailure{
-      os_error(err, path), "cannot read " + path + ": " + std::strerror(err), std::move(hint)});
+  return std::unexpected(
+      LoadFailure{os_error(err, path), "cannot read " + path + ": " + std::strerror(err), std::move(hint)});
 }
 
 }  // namespace
@@ -215,32 +207,24 @@ std::string_view describe(std::span<const u8> bytes) {
   return {};
 }
 
-Result<std::shared_ptr<const wasm::Module>> compile_binary(std::vector<u8> bytes,
-                                                           const Config& config) {
-  return finish(TRY(decode::decode_module(std::move(bytes), config.features, config.limits)),
-                config);
+Result<std::shared_ptr<const wasm::Module>> compile_binary(std::vector<u8> bytes, const Config& config) {
+  return finish(TRY(decode::decode_module(std::move(bytes), config.features, config.limits)), config);
 }
 
-Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes,
-                                                        std::string_view name,
+Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes, std::string_view name,
                                                         const Config& config) {
   switch (detect(bytes)) {
-    case FileKind::Component:
-      return component_failure(name);
-    case FileKind::Other:
-      return other_failure(name, bytes);
-    case FileKind::Text:
-      return read_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name, config);
-    case FileKind::Module:
-      break;
+    case FileKind::Component: return component_failure(name);
+    case FileKind::Other: return other_failure(name, bytes);
+    case FileKind::Text: return read_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name, config);
+    case FileKind::Module: break;
   }
   auto module = compile_binary(std::move(bytes), config);
   if (!module) return failure(name, std::move(module).error());
   return std::move(*module);
 }
 
-Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path,
-                                                             const Config& config) {
+Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config) {
   const File file(path);
   if (!file.is_open()) return io_failure(path, errno);
   const std::string name = path == "-" ? "standard input" : path;
@@ -248,8 +232,7 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& 
   std::vector<u8> chunk;
   ssize_t n = file.append(chunk, kChunk);
   // A pipe gives what is there; whether it is a module shows after eight bytes.
-  while (n > 0 && chunk.size() < 8)
-    n = file.append(chunk, kChunk);
+  while (n > 0 && chunk.size() < 8) n = file.append(chunk, kChunk);
   if (n < 0) return io_failure(path, errno);
 
   if (detect(chunk) != FileKind::Module) {
@@ -278,8 +261,7 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& 
 // Validates each part of a module when the decoder has it.
 class StreamLoader::Impl final : public decode::DecodeObserver {
  public:
-  explicit Impl(const Config& config)
-      : config_(config), decoder_(config.features, config.limits, this) {}
+  explicit Impl(const Config& config) : config_(config), decoder_(config.features, config.limits, this) {}
 
   Result<> on_section(wasm::Module& module, wasm::SectionId id) override {
     return id == wasm::SectionId::Type ? validator(module).types() : Result<>{};
@@ -288,9 +270,7 @@ class StreamLoader::Impl final : public decode::DecodeObserver {
     declared_ = true;
     return validator(module).declarations();
   }
-  Result<> on_body(wasm::Module& module, wasm::FuncIdx func) override {
-    return validator(module).function(func);
-  }
+  Result<> on_body(wasm::Module& module, wasm::FuncIdx func) override { return validator(module).function(func); }
   Result<> on_end(wasm::Module& module) override {
     if (!declared_) TRY(validator(module).declarations());
     TRY(validator(module).finish());
@@ -318,9 +298,7 @@ class StreamLoader::Impl final : public decode::DecodeObserver {
 
 StreamLoader::StreamLoader(const Config& config) : impl_(std::make_unique<Impl>(config)) {}
 StreamLoader::~StreamLoader() = default;
-Result<> StreamLoader::push(std::span<const u8> chunk) {
-  return impl_->decoder().push(chunk);
-}
+Result<> StreamLoader::push(std::span<const u8> chunk) { return impl_->decoder().push(chunk); }
 Result<std::shared_ptr<const wasm::Module>> StreamLoader::finish() {
   return std::make_shared<const wasm::Module>(TRY(impl_->decoder().finish()));
 }

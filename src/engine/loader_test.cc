@@ -10,9 +10,7 @@
 namespace berth::engine {
 namespace {
 
-std::vector<u8> bytes(std::string_view text) {
-  return {text.begin(), text.end()};
-}
+std::vector<u8> bytes(std::string_view text) { return {text.begin(), text.end()}; }
 using namespace std::string_view_literals;
 
 std::string message_of(std::string_view content, const Config& config = {}) {
@@ -22,9 +20,7 @@ std::string message_of(std::string_view content, const Config& config = {}) {
 
 constexpr std::string_view kText = "(module (func (export \"f\") (result i32) (i32.const 42)))";
 
-std::vector<u8> binary() {
-  return (*read_module(bytes(kText), "t", {}))->bytes;
-}
+std::vector<u8> binary() { return (*read_module(bytes(kText), "t", {}))->bytes; }
 
 TEST(Loader, TellsKindsApart) {
   EXPECT_EQ(detect(bytes("\0asm\1\0\0\0"sv)), FileKind::Module);
@@ -46,34 +42,29 @@ TEST(Loader, SaysWhatElseAFileIs) {
 
 TEST(Loader, ShowsTheLineOfErrorsInText) {
   EXPECT_EQ(message_of(kText), "valid");
-  EXPECT_EQ(message_of("(module\n  (func (result i32)\n    (i64.const 1)))").substr(0, 8),
-            "app:3:18");
+  EXPECT_EQ(message_of("(module\n  (func (result i32)\n    (i64.const 1)))").substr(0, 8), "app:3:18");
   EXPECT_EQ(message_of("(module\n  (fnc))").substr(0, 8), "app:2:4:");
 }
 
 TEST(Loader, NamesTheFunctionOfAnInvalidBinary) {
   Config all, none;
   none.features.disable(wasm::Feature::SignExtension);
-  auto module =
-      read_module(bytes("(module (func $twice (drop (i32.extend8_s (i32.const 1)))))"), "t", all);
+  auto module = read_module(bytes("(module (func $twice (drop (i32.extend8_s (i32.const 1)))))"), "t", all);
   ASSERT_TRUE(module);
   auto refused = read_module((*module)->bytes, "app", none);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().error.code(), ErrorCode::FeatureDisabled);
-  EXPECT_NE(refused.error().message.find("the function is twice"), std::string::npos)
-      << refused.error().message;
+  EXPECT_NE(refused.error().message.find("the function is twice"), std::string::npos) << refused.error().message;
   EXPECT_FALSE(refused.error().hint.empty());
 }
 
 TEST(Loader, ReadsFiles) {
-  const auto folder =
-      std::filesystem::temp_directory_path() / ("berth-loader-" + std::to_string(getpid()));
+  const auto folder = std::filesystem::temp_directory_path() / ("berth-loader-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
   const std::string path = folder / "a.wasm";
   const auto content = binary();
   std::ofstream(path, std::ios::binary)
-      .write(reinterpret_cast<const char*>(content.data()),
-             static_cast<std::streamsize>(content.size()));
+      .write(reinterpret_cast<const char*>(content.data()), static_cast<std::streamsize>(content.size()));
   auto module = read_module_file(path, {});
   ASSERT_TRUE(module);
   EXPECT_EQ((*module)->bytes, content);

@@ -49,12 +49,8 @@ namespace detail {
 __extension__ using u128 = unsigned __int128;
 __extension__ using i128 = __int128;
 
-constexpr u128 join(u64 low, u64 high) {
-  return u128{high} << 64 | low;
-}
-constexpr Wide split(u128 v) {
-  return {static_cast<u64>(v), static_cast<u64>(v >> 64)};
-}
+constexpr u128 join(u64 low, u64 high) { return u128{high} << 64 | low; }
+constexpr Wide split(u128 v) { return {static_cast<u64>(v), static_cast<u64>(v >> 64)}; }
 
 template <typename F>
 struct FloatBits;
@@ -129,8 +125,7 @@ template <typename F>
 template <typename F>
 consteval F power_of_two(int n) {
   F result = 1;
-  for (int i = 0; i < n; ++i)
-    result *= 2;
+  for (int i = 0; i < n; ++i) result *= 2;
   return result;
 }
 
@@ -224,65 +219,59 @@ template <typename S, typename U>
 
 }  // namespace detail
 
-#define BERTH_NUMERIC(op, result, params, ...)                    \
-  template <>                                                     \
-  struct Numeric<Op::op> {                                        \
-    [[gnu::always_inline]] static constexpr result apply params { \
-      return __VA_ARGS__;                                         \
-    }                                                             \
+#define BERTH_NUMERIC(op, result, params, ...)                                          \
+  template <>                                                                           \
+  struct Numeric<Op::op> {                                                              \
+    [[gnu::always_inline]] static constexpr result apply params { return __VA_ARGS__; } \
   };
-#define BERTH_TRAPPING(op, params, ...)                             \
-  template <>                                                       \
-  struct Trapping<Op::op> {                                         \
-    [[gnu::always_inline]] static constexpr TrapCode apply params { \
-      __VA_ARGS__;                                                  \
-    }                                                               \
+#define BERTH_TRAPPING(op, params, ...)                                            \
+  template <>                                                                      \
+  struct Trapping<Op::op> {                                                        \
+    [[gnu::always_inline]] static constexpr TrapCode apply params { __VA_ARGS__; } \
   };
 
 // Integers (specification: integer operations). `p` is I32 or I64.
-#define BERTH_INTEGER(p, U, S, kBits)                                                           \
-  BERTH_NUMERIC(p##Eqz, u32, (U a), a == 0)                                                     \
-  BERTH_NUMERIC(p##Eq, u32, (U a, U b), a == b)                                                 \
-  BERTH_NUMERIC(p##Ne, u32, (U a, U b), a != b)                                                 \
-  BERTH_NUMERIC(p##LtS, u32, (U a, U b), static_cast<S>(a) < static_cast<S>(b))                 \
-  BERTH_NUMERIC(p##LtU, u32, (U a, U b), a < b)                                                 \
-  BERTH_NUMERIC(p##GtS, u32, (U a, U b), static_cast<S>(a) > static_cast<S>(b))                 \
-  BERTH_NUMERIC(p##GtU, u32, (U a, U b), a > b)                                                 \
-  BERTH_NUMERIC(p##LeS, u32, (U a, U b), static_cast<S>(a) <= static_cast<S>(b))                \
-  BERTH_NUMERIC(p##LeU, u32, (U a, U b), a <= b)                                                \
-  BERTH_NUMERIC(p##GeS, u32, (U a, U b), static_cast<S>(a) >= static_cast<S>(b))                \
-  BERTH_NUMERIC(p##GeU, u32, (U a, U b), a >= b)                                                \
-  BERTH_NUMERIC(p##Clz, U, (U a), static_cast<U>(__builtin_clzg(a, kBits)))                     \
-  BERTH_NUMERIC(p##Ctz, U, (U a), static_cast<U>(__builtin_ctzg(a, kBits)))                     \
-  BERTH_NUMERIC(p##Popcnt, U, (U a), static_cast<U>(__builtin_popcountg(a)))                    \
-  BERTH_NUMERIC(p##Add, U, (U a, U b), a + b)                                                   \
-  BERTH_NUMERIC(p##Sub, U, (U a, U b), a - b)                                                   \
-  BERTH_NUMERIC(p##Mul, U, (U a, U b), a* b)                                                    \
-  BERTH_NUMERIC(p##And, U, (U a, U b), a& b)                                                    \
-  BERTH_NUMERIC(p##Or, U, (U a, U b), a | b)                                                    \
-  BERTH_NUMERIC(p##Xor, U, (U a, U b), a ^ b)                                                   \
-  BERTH_NUMERIC(p##Shl, U, (U a, U b), a << (b & (kBits - 1)))                                  \
-  BERTH_NUMERIC(p##ShrS, U, (U a, U b), static_cast<U>(static_cast<S>(a) >> (b & (kBits - 1)))) \
-  BERTH_NUMERIC(p##ShrU, U, (U a, U b), a >> (b & (kBits - 1)))                                 \
-  BERTH_NUMERIC(p##Rotl, U, (U a, U b), std::rotl(a, static_cast<int>(b & (kBits - 1))))        \
-  BERTH_NUMERIC(p##Rotr, U, (U a, U b), std::rotr(a, static_cast<int>(b & (kBits - 1))))        \
-  BERTH_NUMERIC(p##Extend8S, U, (U a), static_cast<U>(S{static_cast<i8>(a)}))                   \
-  BERTH_NUMERIC(p##Extend16S, U, (U a), static_cast<U>(S{static_cast<i16>(a)}))                 \
-  BERTH_NUMERIC(p##TruncSatF32S, U, (f32 a), detail::trunc_sat<S>(a))                           \
-  BERTH_NUMERIC(p##TruncSatF32U, U, (f32 a), detail::trunc_sat<U>(a))                           \
-  BERTH_NUMERIC(p##TruncSatF64S, U, (f64 a), detail::trunc_sat<S>(a))                           \
-  BERTH_NUMERIC(p##TruncSatF64U, U, (f64 a), detail::trunc_sat<U>(a))                           \
-  BERTH_TRAPPING(p##DivS, (U a, U b, U & out), return detail::div_s<S>(a, b, out))              \
-  BERTH_TRAPPING(p##RemS, (U a, U b, U & out), return detail::rem_s<S>(a, b, out))              \
-  BERTH_TRAPPING(p##DivU, (U a, U b, U & out),                                                  \
-                 if (b == 0) [[unlikely]] return TrapCode::IntegerDivideByZero;                 \
-                 out = a / b; return TrapCode::None)                                            \
-  BERTH_TRAPPING(p##RemU, (U a, U b, U & out),                                                  \
-                 if (b == 0) [[unlikely]] return TrapCode::IntegerDivideByZero;                 \
-                 out = a % b; return TrapCode::None)                                            \
-  BERTH_TRAPPING(p##TruncF32S, (f32 a, U & out), return detail::trunc<S>(a, out))               \
-  BERTH_TRAPPING(p##TruncF32U, (f32 a, U & out), return detail::trunc<U>(a, out))               \
-  BERTH_TRAPPING(p##TruncF64S, (f64 a, U & out), return detail::trunc<S>(a, out))               \
+#define BERTH_INTEGER(p, U, S, kBits)                                                                         \
+  BERTH_NUMERIC(p##Eqz, u32, (U a), a == 0)                                                                   \
+  BERTH_NUMERIC(p##Eq, u32, (U a, U b), a == b)                                                               \
+  BERTH_NUMERIC(p##Ne, u32, (U a, U b), a != b)                                                               \
+  BERTH_NUMERIC(p##LtS, u32, (U a, U b), static_cast<S>(a) < static_cast<S>(b))                               \
+  BERTH_NUMERIC(p##LtU, u32, (U a, U b), a < b)                                                               \
+  BERTH_NUMERIC(p##GtS, u32, (U a, U b), static_cast<S>(a) > static_cast<S>(b))                               \
+  BERTH_NUMERIC(p##GtU, u32, (U a, U b), a > b)                                                               \
+  BERTH_NUMERIC(p##LeS, u32, (U a, U b), static_cast<S>(a) <= static_cast<S>(b))                              \
+  BERTH_NUMERIC(p##LeU, u32, (U a, U b), a <= b)                                                              \
+  BERTH_NUMERIC(p##GeS, u32, (U a, U b), static_cast<S>(a) >= static_cast<S>(b))                              \
+  BERTH_NUMERIC(p##GeU, u32, (U a, U b), a >= b)                                                              \
+  BERTH_NUMERIC(p##Clz, U, (U a), static_cast<U>(__builtin_clzg(a, kBits)))                                   \
+  BERTH_NUMERIC(p##Ctz, U, (U a), static_cast<U>(__builtin_ctzg(a, kBits)))                                   \
+  BERTH_NUMERIC(p##Popcnt, U, (U a), static_cast<U>(__builtin_popcountg(a)))                                  \
+  BERTH_NUMERIC(p##Add, U, (U a, U b), a + b)                                                                 \
+  BERTH_NUMERIC(p##Sub, U, (U a, U b), a - b)                                                                 \
+  BERTH_NUMERIC(p##Mul, U, (U a, U b), a* b)                                                                  \
+  BERTH_NUMERIC(p##And, U, (U a, U b), a& b)                                                                  \
+  BERTH_NUMERIC(p##Or, U, (U a, U b), a | b)                                                                  \
+  BERTH_NUMERIC(p##Xor, U, (U a, U b), a ^ b)                                                                 \
+  BERTH_NUMERIC(p##Shl, U, (U a, U b), a << (b & (kBits - 1)))                                                \
+  BERTH_NUMERIC(p##ShrS, U, (U a, U b), static_cast<U>(static_cast<S>(a) >> (b & (kBits - 1))))               \
+  BERTH_NUMERIC(p##ShrU, U, (U a, U b), a >> (b & (kBits - 1)))                                               \
+  BERTH_NUMERIC(p##Rotl, U, (U a, U b), std::rotl(a, static_cast<int>(b & (kBits - 1))))                      \
+  BERTH_NUMERIC(p##Rotr, U, (U a, U b), std::rotr(a, static_cast<int>(b & (kBits - 1))))                      \
+  BERTH_NUMERIC(p##Extend8S, U, (U a), static_cast<U>(S{static_cast<i8>(a)}))                                 \
+  BERTH_NUMERIC(p##Extend16S, U, (U a), static_cast<U>(S{static_cast<i16>(a)}))                               \
+  BERTH_NUMERIC(p##TruncSatF32S, U, (f32 a), detail::trunc_sat<S>(a))                                         \
+  BERTH_NUMERIC(p##TruncSatF32U, U, (f32 a), detail::trunc_sat<U>(a))                                         \
+  BERTH_NUMERIC(p##TruncSatF64S, U, (f64 a), detail::trunc_sat<S>(a))                                         \
+  BERTH_NUMERIC(p##TruncSatF64U, U, (f64 a), detail::trunc_sat<U>(a))                                         \
+  BERTH_TRAPPING(p##DivS, (U a, U b, U & out), return detail::div_s<S>(a, b, out))                            \
+  BERTH_TRAPPING(p##RemS, (U a, U b, U & out), return detail::rem_s<S>(a, b, out))                            \
+  BERTH_TRAPPING(p##DivU, (U a, U b, U & out), if (b == 0) [[unlikely]] return TrapCode::IntegerDivideByZero; \
+                 out = a / b; return TrapCode::None)                                                          \
+  BERTH_TRAPPING(p##RemU, (U a, U b, U & out), if (b == 0) [[unlikely]] return TrapCode::IntegerDivideByZero; \
+                 out = a % b; return TrapCode::None)                                                          \
+  BERTH_TRAPPING(p##TruncF32S, (f32 a, U & out), return detail::trunc<S>(a, out))                             \
+  BERTH_TRAPPING(p##TruncF32U, (f32 a, U & out), return detail::trunc<U>(a, out))                             \
+  BERTH_TRAPPING(p##TruncF64S, (f64 a, U & out), return detail::trunc<S>(a, out))                             \
   BERTH_TRAPPING(p##TruncF64U, (f64 a, U & out), return detail::trunc<U>(a, out))
 
 BERTH_INTEGER(I32, u32, i32, 32)

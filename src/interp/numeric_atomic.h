@@ -52,15 +52,15 @@ BERTH_ATOMIC_ACCESS(I64AtomicLoad32U, I64AtomicStore32, u64, u32)
       return builtin(reinterpret_cast<M*>(p), static_cast<M>(v), __ATOMIC_SEQ_CST); \
     }                                                                               \
   };
-#define BERTH_ATOMIC_CMPXCHG(op, T, M)                                                         \
-  template <>                                                                                  \
-  struct AtomicRmw<Op::op> {                                                                   \
-    [[gnu::always_inline]] static T apply(u8* p, T expected, T replacement) {                  \
-      M seen = static_cast<M>(expected);                                                       \
-      __atomic_compare_exchange_n(reinterpret_cast<M*>(p), &seen, static_cast<M>(replacement), \
-                                  false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                  \
-      return seen;                                                                             \
-    }                                                                                          \
+#define BERTH_ATOMIC_CMPXCHG(op, T, M)                                                                \
+  template <>                                                                                         \
+  struct AtomicRmw<Op::op> {                                                                          \
+    [[gnu::always_inline]] static T apply(u8* p, T expected, T replacement) {                         \
+      M seen = static_cast<M>(expected);                                                              \
+      __atomic_compare_exchange_n(reinterpret_cast<M*>(p), &seen, static_cast<M>(replacement), false, \
+                                  __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                                \
+      return seen;                                                                                    \
+    }                                                                                                 \
   };
 // Every operation of one width; `suffix` is empty for the full width.
 #define BERTH_ATOMIC_WIDTH(p, suffix, T, M)                    \

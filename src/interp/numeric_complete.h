@@ -65,13 +65,11 @@ consteval bool has_semantics() {
   if constexpr (kInfo.signature == "*" || kInfo.signature.find(':') == 0) {
     return true;  // context, constants, drops and fences: nothing to compute
   } else if constexpr (kInfo.prefix == 0xFE) {
-    if constexpr (kOp == Op::MemoryAtomicNotify || kOp == Op::MemoryAtomicWait32 ||
-                  kOp == Op::MemoryAtomicWait64) {
+    if constexpr (kOp == Op::MemoryAtomicNotify || kOp == Op::MemoryAtomicWait32 || kOp == Op::MemoryAtomicWait64) {
       return true;  // the runtime's
     } else {
       using S = Signature<kOp, 1>;
-      return Applies<AtomicLoad<kOp>, typename S::Reading> ||
-             Applies<AtomicStore<kOp>, typename S::Writing> ||
+      return Applies<AtomicLoad<kOp>, typename S::Reading> || Applies<AtomicStore<kOp>, typename S::Writing> ||
              Applies<AtomicRmw<kOp>, typename S::Writing>;
     }
   } else if constexpr (kInfo.imm == Imm::MemArg) {
@@ -101,9 +99,10 @@ consteval bool has_semantics() {
   }
 }
 
-#define BERTH_OP(id, prefix, code, mnemonic, imm, sig, feature, width, constant)  \
-  static_assert(has_semantics<Op::id>(), "no semantic function, or one of other " \
-                                         "types: " mnemonic);
+#define BERTH_OP(id, prefix, code, mnemonic, imm, sig, feature, width, constant) \
+  static_assert(has_semantics<Op::id>(),                                         \
+                "no semantic function, or one of other "                         \
+                "types: " mnemonic);
 #include "spec/opcodes.def"
 #undef BERTH_OP
 

@@ -38,12 +38,10 @@ template <typename T>
       return static_cast<value>(static_cast<via>(read<memory>(p))); \
     }                                                               \
   };
-#define BERTH_STORE(op, value, memory)                         \
-  template <>                                                  \
-  struct Store<Op::op> {                                       \
-    [[gnu::always_inline]] static void apply(u8* p, value v) { \
-      write<memory>(p, static_cast<memory>(v));                \
-    }                                                          \
+#define BERTH_STORE(op, value, memory)                                                                     \
+  template <>                                                                                              \
+  struct Store<Op::op> {                                                                                   \
+    [[gnu::always_inline]] static void apply(u8* p, value v) { write<memory>(p, static_cast<memory>(v)); } \
   };
 
 BERTH_LOAD(I32Load, u32, u32, u32)

@@ -36,18 +36,10 @@ const f64 kSignalling64 = std::bit_cast<f64>(u64{0x7FF4000000000000});
 const f32 kInf32 = std::numeric_limits<f32>::infinity();
 const f64 kInf64 = std::numeric_limits<f64>::infinity();
 
-u32 bits(f32 v) {
-  return std::bit_cast<u32>(v);
-}
-u64 bits(f64 v) {
-  return std::bit_cast<u64>(v);
-}
-bool is_quiet(f32 v) {
-  return v != v && (bits(v) >> 22 & 1);
-}
-bool is_quiet(f64 v) {
-  return v != v && (bits(v) >> 51 & 1);
-}
+u32 bits(f32 v) { return std::bit_cast<u32>(v); }
+u64 bits(f64 v) { return std::bit_cast<u64>(v); }
+bool is_quiet(f32 v) { return v != v && (bits(v) >> 22 & 1); }
+bool is_quiet(f64 v) { return v != v && (bits(v) >> 51 & 1); }
 
 TEST(Numeric, CountsOfZeroAreTheWidth) {
   EXPECT_EQ(run<Op::I32Clz>(u32{0}), 32u);
@@ -83,8 +75,7 @@ TEST(Numeric, DivisionTraps) {
   EXPECT_EQ((outcome<Op::I32DivU, u32>(0x80000000u, 0xFFFFFFFFu)), "0");
   EXPECT_EQ((outcome<Op::I32RemS, u32>(0x80000000u, 0xFFFFFFFFu)), "0");
   EXPECT_EQ((outcome<Op::I32RemS, u32>(1u, 0u)), "integer divide by zero");
-  EXPECT_EQ((outcome<Op::I32RemS, u32>(static_cast<u32>(-7), 3u)),
-            std::to_string(static_cast<u32>(-1)));
+  EXPECT_EQ((outcome<Op::I32RemS, u32>(static_cast<u32>(-7), 3u)), std::to_string(static_cast<u32>(-1)));
   EXPECT_EQ((outcome<Op::I64DivS, u64>(u64{1} << 63, ~u64{0})), "integer overflow");
   EXPECT_EQ((outcome<Op::I64RemS, u64>(u64{1} << 63, ~u64{0})), "0");
   EXPECT_EQ((outcome<Op::I64DivU, u64>(u64{1}, u64{0})), "integer divide by zero");

@@ -53,13 +53,12 @@ template <typename F, typename Bits>
   return as<v128>(vcvtq_s32_f32(as<float32x4_t>(v)));
 #elif defined(__x86_64__)
   const f32x4 a = as<f32x4>(v & as<v128>(as<f32x4>(v) == as<f32x4>(v)));  // NaN becomes 0
-  const v128 r = as<v128>(_mm_cvttps_epi32(as<__m128>(a)));  // out of range: the minimum
-  return r ^ as<v128>(a >= 0x1p31f);                         // too large: the maximum
+  const v128 r = as<v128>(_mm_cvttps_epi32(as<__m128>(a)));               // out of range: the minimum
+  return r ^ as<v128>(a >= 0x1p31f);                                      // too large: the maximum
 #else
   const f32x4 a = as<f32x4>(v);
   i32x4 r;
-  for (int i = 0; i < 4; ++i)
-    r[i] = static_cast<i32>(trunc_sat<i32>(a[i]));
+  for (int i = 0; i < 4; ++i) r[i] = static_cast<i32>(trunc_sat<i32>(a[i]));
   return as<v128>(r);
 #endif
 }
@@ -76,8 +75,7 @@ template <typename F, typename Bits>
 #else
   const f32x4 a = as<f32x4>(v);
   u32x4 r;
-  for (int i = 0; i < 4; ++i)
-    r[i] = trunc_sat<u32>(a[i]);
+  for (int i = 0; i < 4; ++i) r[i] = trunc_sat<u32>(a[i]);
   return as<v128>(r);
 #endif
 }
@@ -93,8 +91,7 @@ template <typename F, typename Bits>
 [[gnu::always_inline]] inline v128 trunc_sat_f64_u(v128 v) {
 #if defined(__x86_64__)
   // Clamped to the range of u32 and truncated, adding 2^52 leaves the integer in the low bits.
-  const __m128d a =
-      _mm_min_pd(_mm_max_pd(as<__m128d>(v), _mm_setzero_pd()), _mm_set1_pd(4294967295.0));
+  const __m128d a = _mm_min_pd(_mm_max_pd(as<__m128d>(v), _mm_setzero_pd()), _mm_set1_pd(4294967295.0));
   const f64x2 r = as<f64x2>(_mm_round_pd(a, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)) + 0x1p52;
   return as<v128>(__builtin_shufflevector(as<u32x4>(r), u32x4(0), 0, 2, 4, 4));
 #else
@@ -114,30 +111,28 @@ template <typename Lanes>
 
 }  // namespace detail
 
-#define BERTH_VECTOR_FLOAT(p, F, Bits, sign)                                                     \
-  BERTH_NUMERIC(p##Eq, v128, (v128 a, v128 b), as<v128>(as<F>(a) == as<F>(b)))                   \
-  BERTH_NUMERIC(p##Ne, v128, (v128 a, v128 b), as<v128>(as<F>(a) != as<F>(b)))                   \
-  BERTH_NUMERIC(p##Lt, v128, (v128 a, v128 b), as<v128>(as<F>(a) < as<F>(b)))                    \
-  BERTH_NUMERIC(p##Gt, v128, (v128 a, v128 b), as<v128>(as<F>(a) > as<F>(b)))                    \
-  BERTH_NUMERIC(p##Le, v128, (v128 a, v128 b), as<v128>(as<F>(a) <= as<F>(b)))                   \
-  BERTH_NUMERIC(p##Ge, v128, (v128 a, v128 b), as<v128>(as<F>(a) >= as<F>(b)))                   \
-  BERTH_NUMERIC(p##Abs, v128, (v128 a), as<v128>(as<Bits>(a) & Bits(~sign)))                     \
-  BERTH_NUMERIC(p##Neg, v128, (v128 a), as<v128>(as<Bits>(a) ^ Bits(sign)))                      \
-  BERTH_NUMERIC(p##Ceil, v128, (v128 a), as<v128>(__builtin_elementwise_ceil(as<F>(a))))         \
-  BERTH_NUMERIC(p##Floor, v128, (v128 a), as<v128>(__builtin_elementwise_floor(as<F>(a))))       \
-  BERTH_NUMERIC(p##Trunc, v128, (v128 a), as<v128>(__builtin_elementwise_trunc(as<F>(a))))       \
-  BERTH_NUMERIC(p##Nearest, v128, (v128 a), as<v128>(__builtin_elementwise_roundeven(as<F>(a)))) \
-  BERTH_NUMERIC(p##Sqrt, v128, (v128 a), as<v128>(__builtin_elementwise_sqrt(as<F>(a))))         \
-  BERTH_NUMERIC(p##Add, v128, (v128 a, v128 b), as<v128>(as<F>(a) + as<F>(b)))                   \
-  BERTH_NUMERIC(p##Sub, v128, (v128 a, v128 b), as<v128>(as<F>(a) - as<F>(b)))                   \
-  BERTH_NUMERIC(p##Mul, v128, (v128 a, v128 b), as<v128>(as<F>(a) * as<F>(b)))                   \
-  BERTH_NUMERIC(p##Div, v128, (v128 a, v128 b), as<v128>(as<F>(a) / as<F>(b)))                   \
-  BERTH_NUMERIC(p##Min, v128, (v128 a, v128 b), (detail::vector_min<F, Bits>(a, b)))             \
-  BERTH_NUMERIC(p##Max, v128, (v128 a, v128 b), (detail::vector_max<F, Bits>(a, b)))             \
-  BERTH_NUMERIC(p##Pmin, v128, (v128 a, v128 b),                                                 \
-                as<v128>(as<F>(b) < as<F>(a) ? as<F>(b) : as<F>(a)))                             \
-  BERTH_NUMERIC(p##Pmax, v128, (v128 a, v128 b),                                                 \
-                as<v128>(as<F>(a) < as<F>(b) ? as<F>(b) : as<F>(a)))
+#define BERTH_VECTOR_FLOAT(p, F, Bits, sign)                                                          \
+  BERTH_NUMERIC(p##Eq, v128, (v128 a, v128 b), as<v128>(as<F>(a) == as<F>(b)))                        \
+  BERTH_NUMERIC(p##Ne, v128, (v128 a, v128 b), as<v128>(as<F>(a) != as<F>(b)))                        \
+  BERTH_NUMERIC(p##Lt, v128, (v128 a, v128 b), as<v128>(as<F>(a) < as<F>(b)))                         \
+  BERTH_NUMERIC(p##Gt, v128, (v128 a, v128 b), as<v128>(as<F>(a) > as<F>(b)))                         \
+  BERTH_NUMERIC(p##Le, v128, (v128 a, v128 b), as<v128>(as<F>(a) <= as<F>(b)))                        \
+  BERTH_NUMERIC(p##Ge, v128, (v128 a, v128 b), as<v128>(as<F>(a) >= as<F>(b)))                        \
+  BERTH_NUMERIC(p##Abs, v128, (v128 a), as<v128>(as<Bits>(a) & Bits(~sign)))                          \
+  BERTH_NUMERIC(p##Neg, v128, (v128 a), as<v128>(as<Bits>(a) ^ Bits(sign)))                           \
+  BERTH_NUMERIC(p##Ceil, v128, (v128 a), as<v128>(__builtin_elementwise_ceil(as<F>(a))))              \
+  BERTH_NUMERIC(p##Floor, v128, (v128 a), as<v128>(__builtin_elementwise_floor(as<F>(a))))            \
+  BERTH_NUMERIC(p##Trunc, v128, (v128 a), as<v128>(__builtin_elementwise_trunc(as<F>(a))))            \
+  BERTH_NUMERIC(p##Nearest, v128, (v128 a), as<v128>(__builtin_elementwise_roundeven(as<F>(a))))      \
+  BERTH_NUMERIC(p##Sqrt, v128, (v128 a), as<v128>(__builtin_elementwise_sqrt(as<F>(a))))              \
+  BERTH_NUMERIC(p##Add, v128, (v128 a, v128 b), as<v128>(as<F>(a) + as<F>(b)))                        \
+  BERTH_NUMERIC(p##Sub, v128, (v128 a, v128 b), as<v128>(as<F>(a) - as<F>(b)))                        \
+  BERTH_NUMERIC(p##Mul, v128, (v128 a, v128 b), as<v128>(as<F>(a) * as<F>(b)))                        \
+  BERTH_NUMERIC(p##Div, v128, (v128 a, v128 b), as<v128>(as<F>(a) / as<F>(b)))                        \
+  BERTH_NUMERIC(p##Min, v128, (v128 a, v128 b), (detail::vector_min<F, Bits>(a, b)))                  \
+  BERTH_NUMERIC(p##Max, v128, (v128 a, v128 b), (detail::vector_max<F, Bits>(a, b)))                  \
+  BERTH_NUMERIC(p##Pmin, v128, (v128 a, v128 b), as<v128>(as<F>(b) < as<F>(a) ? as<F>(b) : as<F>(a))) \
+  BERTH_NUMERIC(p##Pmax, v128, (v128 a, v128 b), as<v128>(as<F>(a) < as<F>(b) ? as<F>(b) : as<F>(a)))
 
 BERTH_VECTOR_FLOAT(F32x4, f32x4, u32x4, 0x8000'0000u)
 BERTH_VECTOR_FLOAT(F64x2, f64x2, u64x2, 0x8000'0000'0000'0000ull)
@@ -147,10 +142,8 @@ BERTH_NUMERIC(I32x4TruncSatF32x4S, v128, (v128 a), detail::trunc_sat_f32_s(a))
 BERTH_NUMERIC(I32x4TruncSatF32x4U, v128, (v128 a), detail::trunc_sat_f32_u(a))
 BERTH_NUMERIC(I32x4TruncSatF64x2SZero, v128, (v128 a), detail::trunc_sat_f64_s(a))
 BERTH_NUMERIC(I32x4TruncSatF64x2UZero, v128, (v128 a), detail::trunc_sat_f64_u(a))
-BERTH_NUMERIC(F32x4ConvertI32x4S, v128, (v128 a),
-              as<v128>(__builtin_convertvector(as<i32x4>(a), f32x4)))
-BERTH_NUMERIC(F32x4ConvertI32x4U, v128, (v128 a),
-              as<v128>(__builtin_convertvector(as<u32x4>(a), f32x4)))
+BERTH_NUMERIC(F32x4ConvertI32x4S, v128, (v128 a), as<v128>(__builtin_convertvector(as<i32x4>(a), f32x4)))
+BERTH_NUMERIC(F32x4ConvertI32x4U, v128, (v128 a), as<v128>(__builtin_convertvector(as<u32x4>(a), f32x4)))
 BERTH_NUMERIC(F64x2ConvertLowI32x4S, v128, (v128 a), as<v128>(detail::low_to_f64(as<i32x4>(a))))
 BERTH_NUMERIC(F64x2ConvertLowI32x4U, v128, (v128 a), as<v128>(detail::low_to_f64(as<u32x4>(a))))
 BERTH_NUMERIC(F64x2PromoteLowF32x4, v128, (v128 a), as<v128>(detail::low_to_f64(as<f32x4>(a))))

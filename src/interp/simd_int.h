@@ -10,9 +10,7 @@ namespace berth::interp {
 namespace detail {
 
 // All bits where `mask` lanes are set, else of `b`: `mask` has lanes of all ones or all zeros.
-[[gnu::always_inline]] constexpr v128 select_bits(v128 mask, v128 a, v128 b) {
-  return (a & mask) | (b & ~mask);
-}
+[[gnu::always_inline]] constexpr v128 select_bits(v128 mask, v128 a, v128 b) { return (a & mask) | (b & ~mask); }
 
 // Eight or sixteen lanes of half the width, as lanes of twice the width.
 template <typename Wider, typename Lanes, u32... kIndex>
@@ -72,13 +70,11 @@ template <typename Wider>
 // is the same bits whether the wide lanes are signed or not.
 template <typename Lanes, typename Wider, typename UnsignedWider>
 [[gnu::always_inline]] constexpr v128 extmul_low(v128 a, v128 b) {
-  return as<v128>(as<UnsignedWider>(low<Wider>(as<Lanes>(a))) *
-                  as<UnsignedWider>(low<Wider>(as<Lanes>(b))));
+  return as<v128>(as<UnsignedWider>(low<Wider>(as<Lanes>(a))) * as<UnsignedWider>(low<Wider>(as<Lanes>(b))));
 }
 template <typename Lanes, typename Wider, typename UnsignedWider>
 [[gnu::always_inline]] constexpr v128 extmul_high(v128 a, v128 b) {
-  return as<v128>(as<UnsignedWider>(high<Wider>(as<Lanes>(a))) *
-                  as<UnsignedWider>(high<Wider>(as<Lanes>(b))));
+  return as<v128>(as<UnsignedWider>(high<Wider>(as<Lanes>(a))) * as<UnsignedWider>(high<Wider>(as<Lanes>(b))));
 }
 
 // The sums of neighbouring lanes, as lanes of twice the width; `Wider` is signed as the lanes are.
@@ -102,8 +98,7 @@ template <typename Lanes, typename Narrow, i32 kLow, i32 kHigh>
   Vec<typename std::remove_cvref_t<decltype(Lanes{}[0])>, 2 * kCount> both;
   __builtin_memcpy(&both, &a, 16);
   __builtin_memcpy(reinterpret_cast<u8*>(&both) + 16, &b, 16);
-  both = __builtin_elementwise_min(__builtin_elementwise_max(both, decltype(both)(kLow)),
-                                   decltype(both)(kHigh));
+  both = __builtin_elementwise_min(__builtin_elementwise_max(both, decltype(both)(kLow)), decltype(both)(kHigh));
   return as<v128>(__builtin_convertvector(both, Narrow));
 }
 #if defined(__x86_64__)
@@ -120,41 +115,26 @@ template <typename Lanes, typename Narrow, i32 kLow, i32 kHigh>
   return as<v128>(_mm_packus_epi32(as<__m128i>(a), as<__m128i>(b)));
 }
 #else
-[[gnu::always_inline]] inline v128 narrow_i8_s(v128 a, v128 b) {
-  return narrow<i16x8, i8x16, -128, 127>(a, b);
-}
-[[gnu::always_inline]] inline v128 narrow_i8_u(v128 a, v128 b) {
-  return narrow<i16x8, u8x16, 0, 255>(a, b);
-}
-[[gnu::always_inline]] inline v128 narrow_i16_s(v128 a, v128 b) {
-  return narrow<i32x4, i16x8, -32768, 32767>(a, b);
-}
-[[gnu::always_inline]] inline v128 narrow_i16_u(v128 a, v128 b) {
-  return narrow<i32x4, u16x8, 0, 65535>(a, b);
-}
+[[gnu::always_inline]] inline v128 narrow_i8_s(v128 a, v128 b) { return narrow<i16x8, i8x16, -128, 127>(a, b); }
+[[gnu::always_inline]] inline v128 narrow_i8_u(v128 a, v128 b) { return narrow<i16x8, u8x16, 0, 255>(a, b); }
+[[gnu::always_inline]] inline v128 narrow_i16_s(v128 a, v128 b) { return narrow<i32x4, i16x8, -32768, 32767>(a, b); }
+[[gnu::always_inline]] inline v128 narrow_i16_u(v128 a, v128 b) { return narrow<i32x4, u16x8, 0, 65535>(a, b); }
 #endif
 
 // The sign bits of all lanes, lane 0 lowest.
 #if defined(__x86_64__)
-[[gnu::always_inline]] inline u32 bitmask8(v128 v) {
-  return static_cast<u32>(_mm_movemask_epi8(as<__m128i>(v)));
-}
+[[gnu::always_inline]] inline u32 bitmask8(v128 v) { return static_cast<u32>(_mm_movemask_epi8(as<__m128i>(v))); }
 [[gnu::always_inline]] inline u32 bitmask16(v128 v) {
   return static_cast<u32>(_mm_movemask_epi8(_mm_packs_epi16(as<__m128i>(v), _mm_setzero_si128())));
 }
-[[gnu::always_inline]] inline u32 bitmask32(v128 v) {
-  return static_cast<u32>(_mm_movemask_ps(as<__m128>(v)));
-}
-[[gnu::always_inline]] inline u32 bitmask64(v128 v) {
-  return static_cast<u32>(_mm_movemask_pd(as<__m128d>(v)));
-}
+[[gnu::always_inline]] inline u32 bitmask32(v128 v) { return static_cast<u32>(_mm_movemask_ps(as<__m128>(v))); }
+[[gnu::always_inline]] inline u32 bitmask64(v128 v) { return static_cast<u32>(_mm_movemask_pd(as<__m128d>(v))); }
 #else
 [[gnu::always_inline]] inline u32 bitmask8(v128 v) {
   const u8x16 weights = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
   const u8x16 set = as<u8x16>(as<i8x16>(v) < 0) & weights;
-  return static_cast<u32>(
-      __builtin_reduce_or(__builtin_shufflevector(set, set, 0, 1, 2, 3, 4, 5, 6, 7)) |
-      __builtin_reduce_or(__builtin_shufflevector(set, set, 8, 9, 10, 11, 12, 13, 14, 15)) << 8);
+  return static_cast<u32>(__builtin_reduce_or(__builtin_shufflevector(set, set, 0, 1, 2, 3, 4, 5, 6, 7)) |
+                          __builtin_reduce_or(__builtin_shufflevector(set, set, 8, 9, 10, 11, 12, 13, 14, 15)) << 8);
 }
 [[gnu::always_inline]] inline u32 bitmask16(v128 v) {
   const u16x8 weights = {1, 2, 4, 8, 16, 32, 64, 128};
@@ -169,9 +149,7 @@ template <typename Lanes, typename Narrow, i32 kLow, i32 kHigh>
 }
 #endif
 
-[[gnu::always_inline]] inline u32 any_true(v128 v) {
-  return __builtin_reduce_or(as<u64x2>(v)) != 0;
-}
+[[gnu::always_inline]] inline u32 any_true(v128 v) { return __builtin_reduce_or(as<u64x2>(v)) != 0; }
 // Whether no lane is zero.
 template <typename Lanes>
 [[gnu::always_inline]] inline u32 all_true(v128 v) {
@@ -184,8 +162,7 @@ template <typename Lanes>
   return as<v128>(_mm_mulhrs_epi16(as<__m128i>(a), as<__m128i>(b)));
 #else
   using Wide8 = Vec<i32, 8>;
-  const Wide8 product =
-      __builtin_convertvector(as<i16x8>(a), Wide8) * __builtin_convertvector(as<i16x8>(b), Wide8);
+  const Wide8 product = __builtin_convertvector(as<i16x8>(a), Wide8) * __builtin_convertvector(as<i16x8>(b), Wide8);
   return as<v128>(__builtin_convertvector((product + 0x4000) >> 15, i16x8));
 #endif
 }
@@ -204,16 +181,14 @@ template <typename Lanes>
 #else
   const u32x4 p = as<u32x4>(low<i32x4>(as<i16x8>(a)) * low<i32x4>(as<i16x8>(b)));
   const u32x4 q = as<u32x4>(high<i32x4>(as<i16x8>(a)) * high<i32x4>(as<i16x8>(b)));
-  return as<v128>(__builtin_shufflevector(p, q, 0, 2, 4, 6) +
-                  __builtin_shufflevector(p, q, 1, 3, 5, 7));
+  return as<v128>(__builtin_shufflevector(p, q, 0, 2, 4, 6) + __builtin_shufflevector(p, q, 1, 3, 5, 7));
 #endif
 }
 
 // (a + b + 1) / 2 in lanes that do not overflow.
 template <typename Lanes, typename Double>
 [[gnu::always_inline]] constexpr v128 avgr(v128 a, v128 b) {
-  const Double sum = __builtin_convertvector(as<Lanes>(a), Double) +
-                     __builtin_convertvector(as<Lanes>(b), Double) + 1;
+  const Double sum = __builtin_convertvector(as<Lanes>(a), Double) + __builtin_convertvector(as<Lanes>(b), Double) + 1;
   return as<v128>(__builtin_convertvector(sum >> 1, Lanes));
 }
 
@@ -230,24 +205,21 @@ BERTH_NUMERIC(V128AnyTrue, u32, (v128 a), detail::any_true(a))
 
 // What every integer shape has. `U` and `S` are its lanes unsigned and signed, `kBits` a lane's
 // width.
-#define BERTH_VECTOR_INTEGER(p, U, S, Lane, kBits)                                     \
-  BERTH_NUMERIC(p##Eq, v128, (v128 a, v128 b), as<v128>(as<U>(a) == as<U>(b)))         \
-  BERTH_NUMERIC(p##Ne, v128, (v128 a, v128 b), as<v128>(as<U>(a) != as<U>(b)))         \
-  BERTH_NUMERIC(p##LtS, v128, (v128 a, v128 b), as<v128>(as<S>(a) < as<S>(b)))         \
-  BERTH_NUMERIC(p##GtS, v128, (v128 a, v128 b), as<v128>(as<S>(a) > as<S>(b)))         \
-  BERTH_NUMERIC(p##LeS, v128, (v128 a, v128 b), as<v128>(as<S>(a) <= as<S>(b)))        \
-  BERTH_NUMERIC(p##GeS, v128, (v128 a, v128 b), as<v128>(as<S>(a) >= as<S>(b)))        \
-  BERTH_NUMERIC(p##Abs, v128, (v128 a), as<v128>(__builtin_elementwise_abs(as<S>(a)))) \
-  BERTH_NUMERIC(p##Neg, v128, (v128 a), as<v128>(U(0) - as<U>(a)))                     \
-  BERTH_NUMERIC(p##Add, v128, (v128 a, v128 b), as<v128>(as<U>(a) + as<U>(b)))         \
-  BERTH_NUMERIC(p##Sub, v128, (v128 a, v128 b), as<v128>(as<U>(a) - as<U>(b)))         \
-  BERTH_NUMERIC(p##Shl, v128, (v128 a, u32 n),                                         \
-                as<v128>(as<U>(a) << U(static_cast<Lane>(n & (kBits - 1)))))           \
-  BERTH_NUMERIC(p##ShrS, v128, (v128 a, u32 n),                                        \
-                as<v128>(as<S>(a) >> as<S>(U(static_cast<Lane>(n & (kBits - 1))))))    \
-  BERTH_NUMERIC(p##ShrU, v128, (v128 a, u32 n),                                        \
-                as<v128>(as<U>(a) >> U(static_cast<Lane>(n & (kBits - 1)))))           \
-  BERTH_NUMERIC(p##AllTrue, u32, (v128 a), detail::all_true<U>(a))                     \
+#define BERTH_VECTOR_INTEGER(p, U, S, Lane, kBits)                                                                  \
+  BERTH_NUMERIC(p##Eq, v128, (v128 a, v128 b), as<v128>(as<U>(a) == as<U>(b)))                                      \
+  BERTH_NUMERIC(p##Ne, v128, (v128 a, v128 b), as<v128>(as<U>(a) != as<U>(b)))                                      \
+  BERTH_NUMERIC(p##LtS, v128, (v128 a, v128 b), as<v128>(as<S>(a) < as<S>(b)))                                      \
+  BERTH_NUMERIC(p##GtS, v128, (v128 a, v128 b), as<v128>(as<S>(a) > as<S>(b)))                                      \
+  BERTH_NUMERIC(p##LeS, v128, (v128 a, v128 b), as<v128>(as<S>(a) <= as<S>(b)))                                     \
+  BERTH_NUMERIC(p##GeS, v128, (v128 a, v128 b), as<v128>(as<S>(a) >= as<S>(b)))                                     \
+  BERTH_NUMERIC(p##Abs, v128, (v128 a), as<v128>(__builtin_elementwise_abs(as<S>(a))))                              \
+  BERTH_NUMERIC(p##Neg, v128, (v128 a), as<v128>(U(0) - as<U>(a)))                                                  \
+  BERTH_NUMERIC(p##Add, v128, (v128 a, v128 b), as<v128>(as<U>(a) + as<U>(b)))                                      \
+  BERTH_NUMERIC(p##Sub, v128, (v128 a, v128 b), as<v128>(as<U>(a) - as<U>(b)))                                      \
+  BERTH_NUMERIC(p##Shl, v128, (v128 a, u32 n), as<v128>(as<U>(a) << U(static_cast<Lane>(n & (kBits - 1)))))         \
+  BERTH_NUMERIC(p##ShrS, v128, (v128 a, u32 n), as<v128>(as<S>(a) >> as<S>(U(static_cast<Lane>(n & (kBits - 1)))))) \
+  BERTH_NUMERIC(p##ShrU, v128, (v128 a, u32 n), as<v128>(as<U>(a) >> U(static_cast<Lane>(n & (kBits - 1)))))        \
+  BERTH_NUMERIC(p##AllTrue, u32, (v128 a), detail::all_true<U>(a))                                                  \
   BERTH_NUMERIC(p##Bitmask, u32, (v128 a), detail::bitmask##kBits(a))
 
 BERTH_VECTOR_INTEGER(I8x16, u8x16, i8x16, u8, 8)
@@ -257,34 +229,26 @@ BERTH_VECTOR_INTEGER(I64x2, u64x2, i64x2, u64, 64)
 #undef BERTH_VECTOR_INTEGER
 
 // Unsigned comparisons, minimum and maximum: all shapes but i64x2.
-#define BERTH_VECTOR_ORDER(p, U, S)                                             \
-  BERTH_NUMERIC(p##LtU, v128, (v128 a, v128 b), as<v128>(as<U>(a) < as<U>(b)))  \
-  BERTH_NUMERIC(p##GtU, v128, (v128 a, v128 b), as<v128>(as<U>(a) > as<U>(b)))  \
-  BERTH_NUMERIC(p##LeU, v128, (v128 a, v128 b), as<v128>(as<U>(a) <= as<U>(b))) \
-  BERTH_NUMERIC(p##GeU, v128, (v128 a, v128 b), as<v128>(as<U>(a) >= as<U>(b))) \
-  BERTH_NUMERIC(p##MinS, v128, (v128 a, v128 b),                                \
-                as<v128>(__builtin_elementwise_min(as<S>(a), as<S>(b))))        \
-  BERTH_NUMERIC(p##MinU, v128, (v128 a, v128 b),                                \
-                as<v128>(__builtin_elementwise_min(as<U>(a), as<U>(b))))        \
-  BERTH_NUMERIC(p##MaxS, v128, (v128 a, v128 b),                                \
-                as<v128>(__builtin_elementwise_max(as<S>(a), as<S>(b))))        \
-  BERTH_NUMERIC(p##MaxU, v128, (v128 a, v128 b),                                \
-                as<v128>(__builtin_elementwise_max(as<U>(a), as<U>(b))))
+#define BERTH_VECTOR_ORDER(p, U, S)                                                                       \
+  BERTH_NUMERIC(p##LtU, v128, (v128 a, v128 b), as<v128>(as<U>(a) < as<U>(b)))                            \
+  BERTH_NUMERIC(p##GtU, v128, (v128 a, v128 b), as<v128>(as<U>(a) > as<U>(b)))                            \
+  BERTH_NUMERIC(p##LeU, v128, (v128 a, v128 b), as<v128>(as<U>(a) <= as<U>(b)))                           \
+  BERTH_NUMERIC(p##GeU, v128, (v128 a, v128 b), as<v128>(as<U>(a) >= as<U>(b)))                           \
+  BERTH_NUMERIC(p##MinS, v128, (v128 a, v128 b), as<v128>(__builtin_elementwise_min(as<S>(a), as<S>(b)))) \
+  BERTH_NUMERIC(p##MinU, v128, (v128 a, v128 b), as<v128>(__builtin_elementwise_min(as<U>(a), as<U>(b)))) \
+  BERTH_NUMERIC(p##MaxS, v128, (v128 a, v128 b), as<v128>(__builtin_elementwise_max(as<S>(a), as<S>(b)))) \
+  BERTH_NUMERIC(p##MaxU, v128, (v128 a, v128 b), as<v128>(__builtin_elementwise_max(as<U>(a), as<U>(b))))
 
 BERTH_VECTOR_ORDER(I8x16, u8x16, i8x16)
 BERTH_VECTOR_ORDER(I16x8, u16x8, i16x8)
 BERTH_VECTOR_ORDER(I32x4, u32x4, i32x4)
 #undef BERTH_VECTOR_ORDER
 
-#define BERTH_VECTOR_SATURATING(p, U, S)                                     \
-  BERTH_NUMERIC(p##AddSatS, v128, (v128 a, v128 b),                          \
-                as<v128>(__builtin_elementwise_add_sat(as<S>(a), as<S>(b)))) \
-  BERTH_NUMERIC(p##AddSatU, v128, (v128 a, v128 b),                          \
-                as<v128>(__builtin_elementwise_add_sat(as<U>(a), as<U>(b)))) \
-  BERTH_NUMERIC(p##SubSatS, v128, (v128 a, v128 b),                          \
-                as<v128>(__builtin_elementwise_sub_sat(as<S>(a), as<S>(b)))) \
-  BERTH_NUMERIC(p##SubSatU, v128, (v128 a, v128 b),                          \
-                as<v128>(__builtin_elementwise_sub_sat(as<U>(a), as<U>(b))))
+#define BERTH_VECTOR_SATURATING(p, U, S)                                                                         \
+  BERTH_NUMERIC(p##AddSatS, v128, (v128 a, v128 b), as<v128>(__builtin_elementwise_add_sat(as<S>(a), as<S>(b)))) \
+  BERTH_NUMERIC(p##AddSatU, v128, (v128 a, v128 b), as<v128>(__builtin_elementwise_add_sat(as<U>(a), as<U>(b)))) \
+  BERTH_NUMERIC(p##SubSatS, v128, (v128 a, v128 b), as<v128>(__builtin_elementwise_sub_sat(as<S>(a), as<S>(b)))) \
+  BERTH_NUMERIC(p##SubSatU, v128, (v128 a, v128 b), as<v128>(__builtin_elementwise_sub_sat(as<U>(a), as<U>(b))))
 
 BERTH_VECTOR_SATURATING(I8x16, u8x16, i8x16)
 BERTH_VECTOR_SATURATING(I16x8, u16x8, i16x8)
@@ -305,29 +269,21 @@ BERTH_NUMERIC(I8x16NarrowI16x8U, v128, (v128 a, v128 b), detail::narrow_i8_u(a, 
 BERTH_NUMERIC(I16x8NarrowI32x4S, v128, (v128 a, v128 b), detail::narrow_i16_s(a, b))
 BERTH_NUMERIC(I16x8NarrowI32x4U, v128, (v128 a, v128 b), detail::narrow_i16_u(a, b))
 
-BERTH_NUMERIC(I16x8ExtaddPairwiseI8x16S, v128, (v128 a),
-              (detail::extadd_pairwise<i16x8, u16x8, 8>(a)))
-BERTH_NUMERIC(I16x8ExtaddPairwiseI8x16U, v128, (v128 a),
-              (detail::extadd_pairwise<u16x8, u16x8, 8>(a)))
-BERTH_NUMERIC(I32x4ExtaddPairwiseI16x8S, v128, (v128 a),
-              (detail::extadd_pairwise<i32x4, u32x4, 16>(a)))
-BERTH_NUMERIC(I32x4ExtaddPairwiseI16x8U, v128, (v128 a),
-              (detail::extadd_pairwise<u32x4, u32x4, 16>(a)))
+BERTH_NUMERIC(I16x8ExtaddPairwiseI8x16S, v128, (v128 a), (detail::extadd_pairwise<i16x8, u16x8, 8>(a)))
+BERTH_NUMERIC(I16x8ExtaddPairwiseI8x16U, v128, (v128 a), (detail::extadd_pairwise<u16x8, u16x8, 8>(a)))
+BERTH_NUMERIC(I32x4ExtaddPairwiseI16x8S, v128, (v128 a), (detail::extadd_pairwise<i32x4, u32x4, 16>(a)))
+BERTH_NUMERIC(I32x4ExtaddPairwiseI16x8U, v128, (v128 a), (detail::extadd_pairwise<u32x4, u32x4, 16>(a)))
 
 // Widening of half a vector. `n` and `w` name the narrow and the wide shape.
-#define BERTH_VECTOR_WIDENING(w, n, UN, SN, UW, SW)                                         \
-  BERTH_NUMERIC(w##ExtendLow##n##S, v128, (v128 a), as<v128>(detail::low<SW>(as<SN>(a))))   \
-  BERTH_NUMERIC(w##ExtendHigh##n##S, v128, (v128 a), as<v128>(detail::high<SW>(as<SN>(a)))) \
-  BERTH_NUMERIC(w##ExtendLow##n##U, v128, (v128 a), as<v128>(detail::low<UW>(as<UN>(a))))   \
-  BERTH_NUMERIC(w##ExtendHigh##n##U, v128, (v128 a), as<v128>(detail::high<UW>(as<UN>(a)))) \
-  BERTH_NUMERIC(w##ExtmulLow##n##S, v128, (v128 a, v128 b),                                 \
-                (detail::extmul_low<SN, SW, UW>(a, b)))                                     \
-  BERTH_NUMERIC(w##ExtmulHigh##n##S, v128, (v128 a, v128 b),                                \
-                (detail::extmul_high<SN, SW, UW>(a, b)))                                    \
-  BERTH_NUMERIC(w##ExtmulLow##n##U, v128, (v128 a, v128 b),                                 \
-                (detail::extmul_low<UN, UW, UW>(a, b)))                                     \
-  BERTH_NUMERIC(w##ExtmulHigh##n##U, v128, (v128 a, v128 b),                                \
-                (detail::extmul_high<UN, UW, UW>(a, b)))
+#define BERTH_VECTOR_WIDENING(w, n, UN, SN, UW, SW)                                                   \
+  BERTH_NUMERIC(w##ExtendLow##n##S, v128, (v128 a), as<v128>(detail::low<SW>(as<SN>(a))))             \
+  BERTH_NUMERIC(w##ExtendHigh##n##S, v128, (v128 a), as<v128>(detail::high<SW>(as<SN>(a))))           \
+  BERTH_NUMERIC(w##ExtendLow##n##U, v128, (v128 a), as<v128>(detail::low<UW>(as<UN>(a))))             \
+  BERTH_NUMERIC(w##ExtendHigh##n##U, v128, (v128 a), as<v128>(detail::high<UW>(as<UN>(a))))           \
+  BERTH_NUMERIC(w##ExtmulLow##n##S, v128, (v128 a, v128 b), (detail::extmul_low<SN, SW, UW>(a, b)))   \
+  BERTH_NUMERIC(w##ExtmulHigh##n##S, v128, (v128 a, v128 b), (detail::extmul_high<SN, SW, UW>(a, b))) \
+  BERTH_NUMERIC(w##ExtmulLow##n##U, v128, (v128 a, v128 b), (detail::extmul_low<UN, UW, UW>(a, b)))   \
+  BERTH_NUMERIC(w##ExtmulHigh##n##U, v128, (v128 a, v128 b), (detail::extmul_high<UN, UW, UW>(a, b)))
 
 BERTH_VECTOR_WIDENING(I16x8, I8x16, u8x16, i8x16, u16x8, i16x8)
 BERTH_VECTOR_WIDENING(I32x4, I16x8, u16x8, i16x8, u32x4, i32x4)

@@ -28,8 +28,7 @@ struct Shuffle {
     return as<v128>(vqtbl2q_u8({{as<uint8x16_t>(a), as<uint8x16_t>(b)}}, as<uint8x16_t>(lanes)));
 #else
     v128 r;
-    for (int i = 0; i < 16; ++i)
-      r[i] = lanes[i] < 16 ? a[lanes[i] & 15] : b[lanes[i] & 15];
+    for (int i = 0; i < 16; ++i) r[i] = lanes[i] < 16 ? a[lanes[i] & 15] : b[lanes[i] & 15];
     return r;
 #endif
   }
@@ -45,8 +44,7 @@ namespace detail {
   return as<v128>(vqtbl1q_u8(as<uint8x16_t>(a), as<uint8x16_t>(lanes)));
 #else
   v128 r;
-  for (int i = 0; i < 16; ++i)
-    r[i] = lanes[i] < 16 ? a[lanes[i] & 15] : 0;
+  for (int i = 0; i < 16; ++i) r[i] = lanes[i] < 16 ? a[lanes[i] & 15] : 0;
   return r;
 #endif
 }
@@ -68,12 +66,10 @@ BERTH_NUMERIC(I64x2Splat, v128, (u64 a), as<v128>(u64x2(a)))
 BERTH_NUMERIC(F32x4Splat, v128, (f32 a), as<v128>(f32x4(a)))
 BERTH_NUMERIC(F64x2Splat, v128, (f64 a), as<v128>(f64x2(a)))
 
-#define BERTH_LANE(op, result, params, ...)                       \
-  template <>                                                     \
-  struct Lane<Op::op> {                                           \
-    [[gnu::always_inline]] static constexpr result apply params { \
-      return __VA_ARGS__;                                         \
-    }                                                             \
+#define BERTH_LANE(op, result, params, ...)                                             \
+  template <>                                                                           \
+  struct Lane<Op::op> {                                                                 \
+    [[gnu::always_inline]] static constexpr result apply params { return __VA_ARGS__; } \
   };
 BERTH_LANE(I8x16ExtractLaneS, u32, (v128 v, u32 lane), static_cast<u32>(i32{as<i8x16>(v)[lane]}))
 BERTH_LANE(I8x16ExtractLaneU, u32, (v128 v, u32 lane), v[lane])
@@ -83,10 +79,8 @@ BERTH_LANE(I32x4ExtractLane, u32, (v128 v, u32 lane), as<u32x4>(v)[lane])
 BERTH_LANE(I64x2ExtractLane, u64, (v128 v, u32 lane), as<u64x2>(v)[lane])
 BERTH_LANE(F32x4ExtractLane, f32, (v128 v, u32 lane), as<f32x4>(v)[lane])
 BERTH_LANE(F64x2ExtractLane, f64, (v128 v, u32 lane), as<f64x2>(v)[lane])
-BERTH_LANE(I8x16ReplaceLane, v128, (v128 v, u32 x, u32 lane),
-           detail::replace<u8x16>(v, static_cast<u8>(x), lane))
-BERTH_LANE(I16x8ReplaceLane, v128, (v128 v, u32 x, u32 lane),
-           detail::replace<u16x8>(v, static_cast<u16>(x), lane))
+BERTH_LANE(I8x16ReplaceLane, v128, (v128 v, u32 x, u32 lane), detail::replace<u8x16>(v, static_cast<u8>(x), lane))
+BERTH_LANE(I16x8ReplaceLane, v128, (v128 v, u32 x, u32 lane), detail::replace<u16x8>(v, static_cast<u16>(x), lane))
 BERTH_LANE(I32x4ReplaceLane, v128, (v128 v, u32 x, u32 lane), detail::replace<u32x4>(v, x, lane))
 BERTH_LANE(I64x2ReplaceLane, v128, (v128 v, u64 x, u32 lane), detail::replace<u64x2>(v, x, lane))
 BERTH_LANE(F32x4ReplaceLane, v128, (v128 v, f32 x, u32 lane), detail::replace<f32x4>(v, x, lane))

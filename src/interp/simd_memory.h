@@ -16,15 +16,12 @@ struct LoadLane;
 template <Op>
 struct StoreLane;
 
-#define BERTH_VECTOR_LOAD(op, ...)                          \
-  template <>                                               \
-  struct Load<Op::op> {                                     \
-    [[gnu::always_inline]] static v128 apply(const u8* p) { \
-      return as<v128>(__VA_ARGS__);                         \
-    }                                                       \
+#define BERTH_VECTOR_LOAD(op, ...)                                                          \
+  template <>                                                                               \
+  struct Load<Op::op> {                                                                     \
+    [[gnu::always_inline]] static v128 apply(const u8* p) { return as<v128>(__VA_ARGS__); } \
   };
-#define BERTH_WIDENING_LOAD(op, T, n, Wider) \
-  BERTH_VECTOR_LOAD(op, __builtin_convertvector((read<Vec<T, n>>(p)), Wider))
+#define BERTH_WIDENING_LOAD(op, T, n, Wider) BERTH_VECTOR_LOAD(op, __builtin_convertvector((read<Vec<T, n>>(p)), Wider))
 
 BERTH_VECTOR_LOAD(V128Load, read<V128>(p))
 BERTH_WIDENING_LOAD(V128Load8x8S, i8, 8, i16x8)
@@ -47,20 +44,18 @@ struct Store<Op::V128Store> {
   [[gnu::always_inline]] static void apply(u8* p, v128 v) { write(p, v); }
 };
 
-#define BERTH_LANE_ACCESS(bits, Lanes)                                        \
-  template <>                                                                 \
-  struct LoadLane<Op::V128Load##bits##Lane> {                                 \
-    [[gnu::always_inline]] static v128 apply(const u8* p, v128 v, u32 lane) { \
-      Lanes lanes = as<Lanes>(v);                                             \
-      lanes[lane] = read<u##bits>(p);                                         \
-      return as<v128>(lanes);                                                 \
-    }                                                                         \
-  };                                                                          \
-  template <>                                                                 \
-  struct StoreLane<Op::V128Store##bits##Lane> {                               \
-    [[gnu::always_inline]] static void apply(u8* p, v128 v, u32 lane) {       \
-      write<u##bits>(p, as<Lanes>(v)[lane]);                                  \
-    }                                                                         \
+#define BERTH_LANE_ACCESS(bits, Lanes)                                                                           \
+  template <>                                                                                                    \
+  struct LoadLane<Op::V128Load##bits##Lane> {                                                                    \
+    [[gnu::always_inline]] static v128 apply(const u8* p, v128 v, u32 lane) {                                    \
+      Lanes lanes = as<Lanes>(v);                                                                                \
+      lanes[lane] = read<u##bits>(p);                                                                            \
+      return as<v128>(lanes);                                                                                    \
+    }                                                                                                            \
+  };                                                                                                             \
+  template <>                                                                                                    \
+  struct StoreLane<Op::V128Store##bits##Lane> {                                                                  \
+    [[gnu::always_inline]] static void apply(u8* p, v128 v, u32 lane) { write<u##bits>(p, as<Lanes>(v)[lane]); } \
   };
 BERTH_LANE_ACCESS(8, u8x16)
 BERTH_LANE_ACCESS(16, u16x8)

@@ -45,12 +45,10 @@ template <typename S>
 
 }  // namespace detail
 
-#define BERTH_RELAXED(op, params, ...)                          \
-  template <>                                                   \
-  struct Relaxed<Op::op> {                                      \
-    [[gnu::always_inline]] static constexpr v128 apply params { \
-      return __VA_ARGS__;                                       \
-    }                                                           \
+#define BERTH_RELAXED(op, params, ...)                                                \
+  template <>                                                                         \
+  struct Relaxed<Op::op> {                                                            \
+    [[gnu::always_inline]] static constexpr v128 apply params { return __VA_ARGS__; } \
   };
 // `expr` is the deterministic choice, also taken where it costs nothing.
 #define BERTH_RELAXED_SAME(op, params, ...)    \
@@ -59,8 +57,7 @@ template <typename S>
 
 BERTH_NUMERIC(I8x16RelaxedSwizzle, v128, (v128 a, v128 lanes), detail::swizzle(a, lanes))
 #if defined(__x86_64__)
-BERTH_RELAXED(I8x16RelaxedSwizzle, (v128 a, v128 lanes),
-              as<v128>(_mm_shuffle_epi8(as<__m128i>(a), as<__m128i>(lanes))))
+BERTH_RELAXED(I8x16RelaxedSwizzle, (v128 a, v128 lanes), as<v128>(_mm_shuffle_epi8(as<__m128i>(a), as<__m128i>(lanes))))
 #else
 BERTH_RELAXED(I8x16RelaxedSwizzle, (v128 a, v128 lanes), detail::swizzle(a, lanes))
 #endif
@@ -83,23 +80,20 @@ BERTH_RELAXED_SAME(I32x4RelaxedTruncF64x2UZero, (v128 a), detail::trunc_sat_f64_
 #else
 #define BERTH_FUSED(F, a, b, c) as<F>(a) * as<F>(b) + as<F>(c)
 #endif
-#define BERTH_MADD(p, F, Bits, sign)                                                         \
-  BERTH_NUMERIC(p##RelaxedMadd, v128, (v128 a, v128 b, v128 c),                              \
-                as<v128>(as<F>(a) * as<F>(b) + as<F>(c)))                                    \
-  BERTH_NUMERIC(p##RelaxedNmadd, v128, (v128 a, v128 b, v128 c),                             \
-                as<v128>(as<F>(as<Bits>(a) ^ Bits(sign)) * as<F>(b) + as<F>(c)))             \
-  BERTH_RELAXED(p##RelaxedMadd, (v128 a, v128 b, v128 c), as<v128>(BERTH_FUSED(F, a, b, c))) \
-  BERTH_RELAXED(p##RelaxedNmadd, (v128 a, v128 b, v128 c),                                   \
-                as<v128>(BERTH_FUSED(F, as<Bits>(a) ^ Bits(sign), b, c)))
+#define BERTH_MADD(p, F, Bits, sign)                                                                      \
+  BERTH_NUMERIC(p##RelaxedMadd, v128, (v128 a, v128 b, v128 c), as<v128>(as<F>(a) * as<F>(b) + as<F>(c))) \
+  BERTH_NUMERIC(p##RelaxedNmadd, v128, (v128 a, v128 b, v128 c),                                          \
+                as<v128>(as<F>(as<Bits>(a) ^ Bits(sign)) * as<F>(b) + as<F>(c)))                          \
+  BERTH_RELAXED(p##RelaxedMadd, (v128 a, v128 b, v128 c), as<v128>(BERTH_FUSED(F, a, b, c)))              \
+  BERTH_RELAXED(p##RelaxedNmadd, (v128 a, v128 b, v128 c), as<v128>(BERTH_FUSED(F, as<Bits>(a) ^ Bits(sign), b, c)))
 BERTH_MADD(F32x4, f32x4, u32x4, 0x8000'0000u)
 BERTH_MADD(F64x2, f64x2, u64x2, 0x8000'0000'0000'0000ull)
 #undef BERTH_MADD
 #undef BERTH_FUSED
 
 // The instruction of the machine where there is one that looks at the top bit only.
-#define BERTH_LANESELECT(p, S, ...)                                      \
-  BERTH_NUMERIC(p##RelaxedLaneselect, v128, (v128 a, v128 b, v128 mask), \
-                detail::select_bits(mask, a, b))                         \
+#define BERTH_LANESELECT(p, S, ...)                                                                       \
+  BERTH_NUMERIC(p##RelaxedLaneselect, v128, (v128 a, v128 b, v128 mask), detail::select_bits(mask, a, b)) \
   BERTH_RELAXED(p##RelaxedLaneselect, (v128 a, v128 b, v128 mask), __VA_ARGS__)
 #if defined(__x86_64__)
 BERTH_LANESELECT(I8x16, i8x16, detail::select_lanes<i8x16>(a, b, mask))
@@ -123,10 +117,8 @@ BERTH_MIN_MAX(F64x2, f64x2, u64x2)
 #if defined(__x86_64__)
 BERTH_RELAXED(F32x4RelaxedMin, (v128 a, v128 b), as<v128>(_mm_min_ps(as<__m128>(a), as<__m128>(b))))
 BERTH_RELAXED(F32x4RelaxedMax, (v128 a, v128 b), as<v128>(_mm_max_ps(as<__m128>(a), as<__m128>(b))))
-BERTH_RELAXED(F64x2RelaxedMin, (v128 a, v128 b),
-              as<v128>(_mm_min_pd(as<__m128d>(a), as<__m128d>(b))))
-BERTH_RELAXED(F64x2RelaxedMax, (v128 a, v128 b),
-              as<v128>(_mm_max_pd(as<__m128d>(a), as<__m128d>(b))))
+BERTH_RELAXED(F64x2RelaxedMin, (v128 a, v128 b), as<v128>(_mm_min_pd(as<__m128d>(a), as<__m128d>(b))))
+BERTH_RELAXED(F64x2RelaxedMax, (v128 a, v128 b), as<v128>(_mm_max_pd(as<__m128d>(a), as<__m128d>(b))))
 #else
 BERTH_RELAXED(F32x4RelaxedMin, (v128 a, v128 b), (detail::vector_min<f32x4, u32x4>(a, b)))
 BERTH_RELAXED(F32x4RelaxedMax, (v128 a, v128 b), (detail::vector_max<f32x4, u32x4>(a, b)))

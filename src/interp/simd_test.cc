@@ -55,8 +55,7 @@ void check_lanes(F expected) {
     for (v128 b : vectors) {
       const Lanes got = as<Lanes>(run<kOp>(a, b));
       for (u32 i = 0; i < kCount; ++i) {
-        ASSERT_EQ(got[i],
-                  static_cast<decltype(got[i] + 0)>(expected(as<Lanes>(a)[i], as<Lanes>(b)[i])))
+        ASSERT_EQ(got[i], static_cast<decltype(got[i] + 0)>(expected(as<Lanes>(a)[i], as<Lanes>(b)[i])))
             << wasm::info(kOp).mnemonic << " lane " << i;
       }
     }
@@ -65,8 +64,7 @@ void check_lanes(F expected) {
 
 template <typename T>
 T clamp(i64 v) {
-  return static_cast<T>(
-      std::clamp<i64>(v, std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
+  return static_cast<T>(std::clamp<i64>(v, std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
 }
 
 TEST(Simd, SaturatingArithmetic) {
@@ -74,8 +72,7 @@ TEST(Simd, SaturatingArithmetic) {
   check_lanes<Op::I8x16SubSatU, u8x16>([](i64 a, i64 b) { return clamp<u8>(a - b); });
   check_lanes<Op::I16x8AddSatU, u16x8>([](i64 a, i64 b) { return clamp<u16>(a + b); });
   check_lanes<Op::I16x8SubSatS, i16x8>([](i64 a, i64 b) { return clamp<i16>(a - b); });
-  check_lanes<Op::I16x8Q15mulrSatS, i16x8>(
-      [](i64 a, i64 b) { return clamp<i16>((a * b + 0x4000) >> 15); });
+  check_lanes<Op::I16x8Q15mulrSatS, i16x8>([](i64 a, i64 b) { return clamp<i16>((a * b + 0x4000) >> 15); });
   check_lanes<Op::I8x16AvgrU, u8x16>([](i64 a, i64 b) { return (a + b + 1) >> 1; });
   check_lanes<Op::I16x8AvgrU, u16x8>([](i64 a, i64 b) { return (a + b + 1) >> 1; });
 }
@@ -83,8 +80,7 @@ TEST(Simd, SaturatingArithmetic) {
 TEST(Simd, OrderAndProducts) {
   check_lanes<Op::I8x16MinS, i8x16>([](i64 a, i64 b) { return std::min(a, b); });
   check_lanes<Op::I32x4MaxU, u32x4>([](u64 a, u64 b) { return std::max(a, b); });
-  check_lanes<Op::I16x8GeU, i16x8>(
-      [](i64 a, i64 b) { return (a & 0xFFFF) >= (b & 0xFFFF) ? -1 : 0; });
+  check_lanes<Op::I16x8GeU, i16x8>([](i64 a, i64 b) { return (a & 0xFFFF) >= (b & 0xFFFF) ? -1 : 0; });
   check_lanes<Op::I64x2LtS, i64x2>([](i64 a, i64 b) { return a < b ? -1 : 0; });
   check_lanes<Op::I64x2Mul, u64x2>([](u64 a, u64 b) { return a * b; });
   check_lanes<Op::V128Andnot, u8x16>([](u64 a, u64 b) { return a & ~b; });
@@ -117,8 +113,7 @@ TEST(Simd, WideningAndNarrowing) {
     }
     const i16x8 pairs = as<i16x8>(run<Op::I16x8ExtaddPairwiseI8x16S>(a));
     const u32x4 pairs_u = as<u32x4>(run<Op::I32x4ExtaddPairwiseI16x8U>(a));
-    for (u32 i = 0; i < 8; ++i)
-      ASSERT_EQ(pairs[i], as<i8x16>(a)[2 * i] + as<i8x16>(a)[2 * i + 1]);
+    for (u32 i = 0; i < 8; ++i) ASSERT_EQ(pairs[i], as<i8x16>(a)[2 * i] + as<i8x16>(a)[2 * i + 1]);
     for (u32 i = 0; i < 4; ++i) {
       ASSERT_EQ(pairs_u[i], u32{as<u16x8>(a)[2 * i]} + as<u16x8>(a)[2 * i + 1]);
     }
@@ -135,10 +130,8 @@ TEST(Simd, TestsShiftsAndCounts) {
       any = any || a[i] != 0;
       ASSERT_EQ(run<Op::I8x16Popcnt>(a)[i], std::popcount(a[i]));
     }
-    for (u32 i = 0; i < 8; ++i)
-      mask16 |= static_cast<u32>(as<u16x8>(a)[i] >> 15) << i;
-    for (u32 i = 0; i < 2; ++i)
-      mask64 |= static_cast<u32>(as<u64x2>(a)[i] >> 63) << i;
+    for (u32 i = 0; i < 8; ++i) mask16 |= static_cast<u32>(as<u16x8>(a)[i] >> 15) << i;
+    for (u32 i = 0; i < 2; ++i) mask64 |= static_cast<u32>(as<u64x2>(a)[i] >> 63) << i;
     ASSERT_EQ(run<Op::I8x16Bitmask>(a), mask8);
     ASSERT_EQ(run<Op::I16x8Bitmask>(a), mask16);
     ASSERT_EQ(run<Op::I64x2Bitmask>(a), mask64);
@@ -155,8 +148,7 @@ TEST(Simd, TestsShiftsAndCounts) {
     }
   }
   EXPECT_EQ(as<i8x16>(run<Op::I8x16Abs>(v128(0x80)))[0], -128);
-  EXPECT_EQ(as<i64x2>(run<Op::I64x2Neg>(as<v128>(u64x2(u64{1} << 63))))[1],
-            std::numeric_limits<i64>::min());
+  EXPECT_EQ(as<i64x2>(run<Op::I64x2Neg>(as<v128>(u64x2(u64{1} << 63))))[1], std::numeric_limits<i64>::min());
 }
 
 TEST(Simd, ShuffleAndSwizzle) {
@@ -200,22 +192,16 @@ TEST(Simd, SaturatingTruncationMatchesTheScalarOne) {
     const v128 wide = as<v128>(f64x2{1.5, x}), narrow = as<v128>(f32x4{1.5f, 0, 0, y});
     EXPECT_EQ(as<u32x4>(run<Op::I32x4TruncSatF32x4S>(narrow))[3], run<Op::I32TruncSatF32S>(y)) << x;
     EXPECT_EQ(as<u32x4>(run<Op::I32x4TruncSatF32x4U>(narrow))[3], run<Op::I32TruncSatF32U>(y)) << x;
-    EXPECT_EQ(as<u32x4>(run<Op::I32x4TruncSatF64x2SZero>(wide))[1], run<Op::I32TruncSatF64S>(x))
-        << x;
-    EXPECT_EQ(as<u32x4>(run<Op::I32x4TruncSatF64x2UZero>(wide))[1], run<Op::I32TruncSatF64U>(x))
-        << x;
+    EXPECT_EQ(as<u32x4>(run<Op::I32x4TruncSatF64x2SZero>(wide))[1], run<Op::I32TruncSatF64S>(x)) << x;
+    EXPECT_EQ(as<u32x4>(run<Op::I32x4TruncSatF64x2UZero>(wide))[1], run<Op::I32TruncSatF64U>(x)) << x;
     EXPECT_EQ(as<u64x2>(run<Op::I32x4TruncSatF64x2UZero>(wide))[1], 0u);
     EXPECT_EQ(as<u64x2>(run<Op::I32x4TruncSatF64x2SZero>(wide))[1], 0u);
   }
 }
 
 TEST(Simd, MinAndMaxMatchTheScalarOnes) {
-  const f32 values[] = {0.0f,
-                        -0.0f,
-                        1.0f,
-                        -1.0f,
-                        std::numeric_limits<f32>::infinity(),
-                        -std::numeric_limits<f32>::infinity()};
+  const f32 values[] = {
+      0.0f, -0.0f, 1.0f, -1.0f, std::numeric_limits<f32>::infinity(), -std::numeric_limits<f32>::infinity()};
   const f32 nan = std::numeric_limits<f32>::quiet_NaN();
   for (f32 a : values) {
     for (f32 b : values) {
@@ -237,8 +223,7 @@ TEST(Simd, ConversionsRoundAndZeroTheRest) {
   EXPECT_EQ(as<f32x4>(run<Op::F32x4ConvertI32x4S>(v128(0xFF)))[3], -1.0f);
   EXPECT_EQ(as<f64x2>(run<Op::F64x2ConvertLowI32x4U>(v128(0xFF)))[1], 4294967295.0);
   EXPECT_EQ(as<u64x2>(run<Op::F32x4DemoteF64x2Zero>(as<v128>(f64x2(1e300))))[1], 0u);
-  EXPECT_EQ(as<f32x4>(run<Op::F32x4DemoteF64x2Zero>(as<v128>(f64x2(1e300))))[1],
-            std::numeric_limits<f32>::infinity());
+  EXPECT_EQ(as<f32x4>(run<Op::F32x4DemoteF64x2Zero>(as<v128>(f64x2(1e300))))[1], std::numeric_limits<f32>::infinity());
   EXPECT_EQ(as<f64x2>(run<Op::F64x2PromoteLowF32x4>(as<v128>(f32x4{1, 2, 3, 4})))[1], 2.0);
 }
 
@@ -265,9 +250,8 @@ TEST(SimdRelaxed, FastChoicesAgreeWhereTheSpecificationFixesThem) {
   for (v128 a : samples()) {
     for (v128 b : samples()) {
       const v128 i7 = b & 0x7F, mask = as<v128>(as<i32x4>(b) < 0);
-      ASSERT_TRUE(__builtin_reduce_and(
-                      as<u64x2>(v128(Relaxed<Op::I16x8RelaxedDotI8x16I7x16S>::apply(a, i7) ==
-                                     run<Op::I16x8RelaxedDotI8x16I7x16S>(a, i7)))) == ~u64{0});
+      ASSERT_TRUE(__builtin_reduce_and(as<u64x2>(v128(Relaxed<Op::I16x8RelaxedDotI8x16I7x16S>::apply(a, i7) ==
+                                                      run<Op::I16x8RelaxedDotI8x16I7x16S>(a, i7)))) == ~u64{0});
       ASSERT_EQ(as<u64x2>(Relaxed<Op::I32x4RelaxedLaneselect>::apply(a, b, mask))[0],
                 as<u64x2>(run<Op::I32x4RelaxedLaneselect>(a, b, mask))[0]);
       const v128 index = b & 15;

@@ -1,0 +1,163 @@
+#include "berth/commands.h"
+
+#include <algorithm>
+
+#include "berth/output.h"
+
+namespace berth::cli {
+namespace {
+
+#define BERTH_FEATURE_OPTIONS                                                                                          \
+  {.name = "--enable", .value = "FEATURE[,…]", .help = "switch features on, or all", .complete = Complete::Feature}, { \
+    .name = "--disable", .value = "FEATURE[,…]",                                                                       \
+    .help = "switch features off, or all: modules that use them are refused", .complete = Complete::Feature            \
+  }
+
+constexpr Option kRunOptions[] = {
+    {.name = "--dir",
+     .value = "HOST[::GUEST][:ro]",
+     .help = "grant a folder and all below it; the guest sees it as GUEST\n(default: as HOST); :ro for reading only",
+     .complete = Complete::Folder},
+    {.name = "--env",
+     .value = "NAME[=VALUE]",
+     .help = "grant an environment variable; without a value, pass on our own"},
+    {.name = "--tcp-listen", .value = "ADDRESS:PORT", .help = "grant a socket that listens there"},
+    {.name = "--invoke",
+     .value = "FUNCTION",
+     .help = "call this export instead of the program; the arguments are\nits parameters, its results are printed"},
+    {.name = "--fuel", .value = "N", .help = "stop with a trap after N units of work (about one an instruction)"},
+    {.name = "--timeout", .value = "TIME", .help = "stop with a trap after 500ms, 30s, 5m, …"},
+    {.name = "--max-memory",
+     .value = "SIZE",
+     .help = "linear memories together, and the garbage-collected heap,\ngrow to at most 64MiB, 2GiB, …"},
+    {.name = "--stack-size", .value = "SIZE", .help = "how much calls may nest (default: 8MiB)"},
+    {.name = "--preload",
+     .value = "NAME=FILE",
+     .help = "instantiate a module first and offer its exports as NAME",
+     .complete = Complete::File},
+    {.name = "--argv0", .value = "NAME", .help = "what the guest is told its own name is (default: FILE)"},
+    {.name = "--deterministic", .help = "relaxed vector instructions give the same results on every machine"},
+    {.name = "--tier",
+     .value = "interp",
+     .help = "how to execute: interp is the interpreter",
+     .complete = Complete::Tier},
+    BERTH_FEATURE_OPTIONS,
+};
+
+constexpr Option kWastOptions[] = {
+    {.name = "--verbose", .help = "show every command and what came of it", .letter = 'v'},
+    {.name = "--deterministic", .help = "relaxed vector instructions as the deterministic profile has them"},
+    {.name = "--tier",
+     .value = "interp",
+     .help = "how to execute: interp is the interpreter",
+     .complete = Complete::Tier},
+    BERTH_FEATURE_OPTIONS,
+};
+
+constexpr Option kValidateOptions[] = {
+    {.name = "--quiet", .help = "say nothing about valid modules", .letter = 'q'},
+    BERTH_FEATURE_OPTIONS,
+};
+
+constexpr Option kInspectOptions[] = {
+    {.name = "--wat", .help = "print the module as text"},
+    {.name = "--json", .help = "print what is found as JSON"},
+    BERTH_FEATURE_OPTIONS,
+};
+
+constexpr Command kCommands[] = {
+    {.name = "run",
+     .usage = "[OPTION…] FILE [ARG…]",
+     .summary = "Run a program",
+     .details = "FILE is a module, .wasm or .wat, or - for standard input. What follows it belongs to the guest. The\n"
+                "guest gets standard streams, clocks and randomness, and nothing else unless granted. The exit code\n"
+                "is the guest's; 134 after a trap, 2 for wrong usage, 1 for anything else.",
+     .options = kRunOptions,
+     .min_operands = 1,
+     .first_operand_ends_options = true,
+     .operands = Complete::File,
+     .run = run_command},
+    {.name = "validate",
+     .usage = "[OPTION…] FILE…",
+     .summary = "Check modules",
+     .details = "Reads each module, .wasm or .wat, and says whether it is valid or what is wrong and where. The exit\n"
+                "code is 0 when all are valid, else 1.",
+     .options = kValidateOptions,
+     .min_operands = 1,
+     .operands = Complete::File,
+     .run = validate_command},
+    {.name = "inspect",
+     .usage = "[OPTION…] FILE",
+     .summary = "Say what a module consists of, and what it needs to be granted",
+     .options = kInspectOptions,
+     .min_operands = 1,
+     .max_operands = 1,
+     .operands = Complete::File,
+     .run = inspect_command},
+    {.name = "wast",
+     .usage = "[OPTION…] FILE…",
+     .summary = "Run specification scripts",
+     .details = "Runs .wast files, those of a folder for a folder, and counts their commands. The exit code is 0 when\n"
+                "none failed, else 1.",
+     .options = kWastOptions,
+     .min_operands = 1,
+     .operands = Complete::File,
+     .run = wast_command},
+    {.name = "completions",
+     .usage = "bash|zsh|fish",
+     .summary = "Print a script of completions for a shell",
+     .details = "bash:  berth completions bash > ~/.local/share/bash-completion/completions/berth\n"
+                "zsh:   berth completions zsh > \"${fpath[1]}/_berth\"\n"
+                "fish:  berth completions fish > ~/.config/fish/completions/berth.fish",
+     .options = {},
+     .min_operands = 1,
+     .max_operands = 1,
+     .operands = Complete::Shell,
+     .run = completions_command},
+    {.name = "version",
+     .usage = "",
+     .summary = "Print the version",
+     .options = {},
+     .max_operands = 0,
+     .run = version_command},
+};
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+std::optional<UsageError> read_features(const Arguments& arguments, wasm::FeatureSet& features) {
+  for (auto [option, list] : arguments.given()) {
+    const bool enable = option->name == "--enable";
+    if (!enable && option->name != "--disable") continue;
+    while (!list.empty()) {
+      const std::string_view name = list.substr(0, list.find(','));
+      list.remove_prefix(std::min(list.size(), name.size() + 1));
+      auto set = [&](wasm::Feature f) { enable ? features.enable(f) : features.disable(f); };
+      if (name == "all") {
+        for (const auto& f : wasm::all_features()) set(f.feature);
+      } else if (const auto feature = wasm::feature_by_name(name)) {
+        set(*feature);
+      } else {
+        std::vector<std::string_view> names;
+        std::string all = "the features are:";
+        for (const auto& f : wasm::all_features()) {
+          names.push_back(f.name);
+          all += " " + std::string(f.name);
+        }
+        const auto close = nearest(name, names);
+        return UsageError{"there is no feature " + std::string(name),
+                          close.empty() ? all : "did you mean " + std::string(close) + "?"};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+int version_command(const Arguments&) {
+  Output out;
+  out << "berth " BERTH_VERSION "\n";
+  return out.finish(0);
+}
+
+}  // namespace berth::cli

@@ -1,0 +1,19 @@
+// The commands of the program. Each gets what was given to it and returns the process's exit code.
+#pragma once
+
+#include "berth/options.h"
+#include "wasm/features.h"
+
+namespace berth::cli {
+
+int run_command(const Arguments& arguments);
+int wast_command(const Arguments& arguments);
+int validate_command(const Arguments& arguments);
+int inspect_command(const Arguments& arguments);
+int completions_command(const Arguments& arguments);
+int version_command(const Arguments& arguments);
+
+// Applies --enable and --disable in their order; each takes names of features, separated by commas, or "all".
+std::optional<UsageError> read_features(const Arguments& arguments, wasm::FeatureSet& features);
+
+}  // namespace berth::cli

@@ -1,0 +1,79 @@
+// The program `berth`: finds the command and hands over to it.
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "berth/commands.h"
+#include "berth/output.h"
+
+namespace berth::cli {
+namespace {
+
+// A standard stream that is closed would hand its number to the next file that is opened: a guest's output
+// could end up in a file that was granted for something else.
+void reserve_standard_streams() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    // Reading and writing fail through a descriptor that is only a path.
+    if (open("/", O_PATH | O_CLOEXEC) != fd) _exit(kExitFailure);
+  }
+}
+
+int help_command(std::span<char* const> words) {
+  Output out;
+  if (words.empty()) {
+    out << help_page();
+    return out.finish(0);
+  }
+  const std::string_view name = words[0];
+  if (const Command* command = find_command(name)) {
+    out << help_page(*command);
+    return out.finish(0);
+  }
+  return usage_error({"there is no command " + std::string(name), "`berth help` lists all commands"});
+}
+
+int execute(const Command& command, std::span<char* const> words) {
+  for (const std::string_view word : words) {
+    if (word == "--help" || word == "-h") {
+      Output out;
+      out << help_page(command);
+      return out.finish(0);
+    }
+    if (word == "--" || (command.first_operand_ends_options && !word.starts_with('-'))) break;
+  }
+  const auto arguments = Arguments::parse(command, words);
+  if (!arguments) return usage_error(arguments.error());
+  return command.run(*arguments);
+}
+
+int dispatch(std::span<char* const> words) {
+  if (words.empty()) {
+    write_all(STDERR_FILENO, help_page());
+    return kExitUsage;
+  }
+  const std::string_view first = words[0];
+  if (const Command* command = find_command(first)) return execute(*command, words.subspan(1));
+  if (first == "help" || first == "--help" || first == "-h") return help_command(words.subspan(1));
+  if (first == "--version" || first == "-V") return execute(*find_command("version"), {});
+  // Options of `run`, or what looks like a file.
+  if (first.starts_with('-') || first.find_first_of("./") != std::string_view::npos || access(words[0], F_OK) == 0) {
+    return execute(*find_command("run"), words);
+  }
+  std::vector<std::string_view> names = {"help"};
+  for (const Command& c : commands()) names.push_back(c.name);
+  const auto close = nearest(first, names);
+  return usage_error(
+      {"there is no command or file " + std::string(first),
+       close.empty() ? "`berth help` lists all commands" : "did you mean berth " + std::string(close) + "?"});
+}
+
+}  // namespace
+}  // namespace berth::cli
+
+int main(int argc, char** argv) {
+  berth::cli::reserve_standard_streams();
+  return berth::cli::dispatch({argv + (argc > 0 ? 1 : 0), argv + argc});
+}
