@@ -13,14 +13,10 @@ namespace {
 
 clockid_t clock_id(Clock clock) {
   switch (clock) {
-    case Clock::Realtime:
-      return CLOCK_REALTIME;
-    case Clock::Monotonic:
-      return CLOCK_MONOTONIC;
-    case Clock::ProcessCpu:
-      return CLOCK_PROCESS_CPUTIME_ID;
-    case Clock::ThreadCpu:
-      return CLOCK_THREAD_CPUTIME_ID;
+    case Clock::Realtime: return CLOCK_REALTIME;
+    case Clock::Monotonic: return CLOCK_MONOTONIC;
+    case Clock::ProcessCpu: return CLOCK_PROCESS_CPUTIME_ID;
+    case Clock::ThreadCpu: return CLOCK_THREAD_CPUTIME_ID;
   }
   return CLOCK_MONOTONIC;
 }

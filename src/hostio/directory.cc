@@ -25,10 +25,8 @@ bool is_harmless_device(const struct ::stat& s) {
     case 5:
     case 7:
     case 8:
-    case 9:
-      return true;
-    default:
-      return false;
+    case 9: return true;
+    default: return false;
   }
 }
 
@@ -91,8 +89,7 @@ Result<Directory> Directory::grant(const std::string& host_path, Grant rights) {
                   "this kernel, or "
                   "the seccomp filter of the container around it, refuses it");
     }
-    return fail(
-        os_error(static_cast<int>(probe.error()), "cannot grant the directory " + host_path));
+    return fail(os_error(static_cast<int>(probe.error()), "cannot grant the directory " + host_path));
   }
   return d;
 }
@@ -110,16 +107,14 @@ Io<Directory::Entry> Directory::entry(std::string_view path) const {
   // Only to tell apart what leads out; the caller refuses the rest.
   if (split.is_dots) TRY(open_path_only(whole, true));
   CPath name = TRY(CPath::make(split.name));
-  return Entry{std::move(opened), parent,        name,
-               split.name == ".", split.is_dots, split.trailing_slash};
+  return Entry{std::move(opened), parent, name, split.name == ".", split.is_dots, split.trailing_slash};
 }
 
 Io<Handle> Directory::open_path_only(const CPath& path, bool follow) const {
   return open_beneath(handle_.fd(), path.c_str(), O_PATH | (follow ? 0 : O_NOFOLLOW));
 }
 
-Io<std::variant<Directory, File>> Directory::open(std::string_view path,
-                                                  const OpenOptions& o) const {
+Io<std::variant<Directory, File>> Directory::open(std::string_view path, const OpenOptions& o) const {
   CPath p = TRY(CPath::make(path));
   // O_NONBLOCK: opening a FIFO must not wait for its other end.
   int flags = O_NONBLOCK | O_NOCTTY;
@@ -154,19 +149,16 @@ Io<std::variant<Directory, File>> Directory::open(std::string_view path,
     } else if (found.error() == Errno::NoEntry && o.create) {
       if (!grant_.writable) return io_fail(Errno::ReadOnly);
       is_new = true;
-    } else if (found.error() == Errno::NoEntry || found.error() == Errno::Escape ||
-               !grant_.writable) {
+    } else if (found.error() == Errno::NoEntry || found.error() == Errno::Escape || !grant_.writable) {
       return io_fail(found.error());
     }
   }
   if (!grant_.writable) flags &= ~(O_CREAT | O_EXCL);
 
-  Handle handle =
-      TRY(open_beneath(handle_.fd(), p.c_str(), flags, o.create && grant_.writable ? 0666 : 0));
+  Handle handle = TRY(open_beneath(handle_.fd(), p.c_str(), flags, o.create && grant_.writable ? 0666 : 0));
   struct ::stat s;
   if (::fstat(handle.fd(), &s) != 0) return io_fail_errno();
-  if (S_ISDIR(s.st_mode))
-    return std::variant<Directory, File>(Directory(std::move(handle), grant_));
+  if (S_ISDIR(s.st_mode)) return std::variant<Directory, File>(Directory(std::move(handle), grant_));
   // Again, in case that another name was put in the place of what was looked at before.
   if (!is_new && (!may_open(s, grant_) || (!grant_.writable && o.write && S_ISREG(s.st_mode))))
     return io_fail(Errno::Access);
@@ -174,8 +166,7 @@ Io<std::variant<Directory, File>> Directory::open(std::string_view path,
   status.append = o.append;
   status.sync = o.sync;
   status.data_sync = o.data_sync;
-  return std::variant<Directory, File>(
-      File(std::move(handle), file_type(s.st_mode), status, grant_.writable));
+  return std::variant<Directory, File>(File(std::move(handle), file_type(s.st_mode), status, grant_.writable));
 }
 
 Io<Metadata> Directory::stat(std::string_view path, bool follow) const {
@@ -184,8 +175,7 @@ Io<Metadata> Directory::stat(std::string_view path, bool follow) const {
   return metadata_of(found.fd());
 }
 
-Io<> Directory::set_times(std::string_view path, bool follow, TimeChange accessed,
-                          TimeChange modified) const {
+Io<> Directory::set_times(std::string_view path, bool follow, TimeChange accessed, TimeChange modified) const {
   CPath p = TRY(CPath::make(path));
   Handle found = TRY(open_path_only(p, follow));
   if (!grant_.writable) return io_fail(Errno::ReadOnly);
@@ -240,8 +230,7 @@ Io<std::string> Directory::read_link(std::string_view path) const {
   return std::string(target, static_cast<size_t>(n));
 }
 
-Io<> Directory::link(const Directory& from, std::string_view path, const Directory& to,
-                     std::string_view new_path) {
+Io<> Directory::link(const Directory& from, std::string_view path, const Directory& to, std::string_view new_path) {
   Entry source = TRY(from.entry(path));
   Entry target = TRY(to.entry(new_path));
   if (source.is_dots) return io_fail(Errno::Perm);
@@ -255,14 +244,12 @@ Io<> Directory::link(const Directory& from, std::string_view path, const Directo
   return check(::linkat(source.parent, source.name.c_str(), target.parent, target.name.c_str(), 0));
 }
 
-Io<> Directory::rename(const Directory& from, std::string_view path, const Directory& to,
-                       std::string_view new_path) {
+Io<> Directory::rename(const Directory& from, std::string_view path, const Directory& to, std::string_view new_path) {
   Entry source = TRY(from.entry(path));
   Entry target = TRY(to.entry(new_path));
   if (source.is_dots || target.is_dots) return io_fail(Errno::Busy);
   if (!from.grant_.writable || !to.grant_.writable) return io_fail(Errno::ReadOnly);
-  if (source.trailing_slash || target.trailing_slash)
-    TRY(check_trailing_slash(source.parent, source.name.c_str()));
+  if (source.trailing_slash || target.trailing_slash) TRY(check_trailing_slash(source.parent, source.name.c_str()));
   return check(::renameat(source.parent, source.name.c_str(), target.parent, target.name.c_str()));
 }
 
@@ -277,8 +264,6 @@ Io<> Directory::sync(bool data_only) const {
   return check(data_only ? ::fdatasync(readable.fd()) : ::fsync(readable.fd()));
 }
 
-Io<Handle> Directory::open_for_reading() const {
-  return open_beneath(handle_.fd(), ".", O_RDONLY | O_DIRECTORY);
-}
+Io<Handle> Directory::open_for_reading() const { return open_beneath(handle_.fd(), ".", O_RDONLY | O_DIRECTORY); }
 
 }  // namespace berth::hostio

@@ -47,8 +47,7 @@ struct OpenOptions {
   bool append = false;
   bool create = false, exclusive = false, truncate = false;
   bool directory = false;  // fails with NotDirectory for anything else
-  bool follow =
-      false;  // follow a symbolic link in the last component; otherwise it fails with Loop
+  bool follow = false;     // follow a symbolic link in the last component; otherwise it fails with Loop
   bool sync = false, data_sync = false;
 };
 
@@ -62,8 +61,7 @@ class Directory {
   Io<std::variant<Directory, File>> open(std::string_view path, const OpenOptions& options) const;
 
   Io<Metadata> stat(std::string_view path, bool follow) const;
-  Io<> set_times(std::string_view path, bool follow, TimeChange accessed,
-                 TimeChange modified) const;
+  Io<> set_times(std::string_view path, bool follow, TimeChange accessed, TimeChange modified) const;
   Io<> create_directory(std::string_view path) const;
   Io<> remove_directory(std::string_view path) const;
   // Removes anything but a directory (IsDirectory).
@@ -72,10 +70,8 @@ class Directory {
   Io<std::string> read_link(std::string_view path) const;
   // Source and target may lie beneath different grants. A symbolic link is linked itself, not
   // followed.
-  static Io<> link(const Directory& from, std::string_view path, const Directory& to,
-                   std::string_view new_path);
-  static Io<> rename(const Directory& from, std::string_view path, const Directory& to,
-                     std::string_view new_path);
+  static Io<> link(const Directory& from, std::string_view path, const Directory& to, std::string_view new_path);
+  static Io<> rename(const Directory& from, std::string_view path, const Directory& to, std::string_view new_path);
 
   // The directory itself.
   Io<Metadata> metadata() const { return metadata_of(handle_.fd()); }

@@ -14,22 +14,14 @@ namespace {
 
 FileType entry_type(unsigned char type) {
   switch (type) {
-    case DT_BLK:
-      return FileType::BlockDevice;
-    case DT_CHR:
-      return FileType::CharacterDevice;
-    case DT_DIR:
-      return FileType::Directory;
-    case DT_REG:
-      return FileType::RegularFile;
-    case DT_LNK:
-      return FileType::SymbolicLink;
-    case DT_FIFO:
-      return FileType::Fifo;
-    case DT_SOCK:
-      return FileType::SocketStream;
-    default:
-      return FileType::Unknown;
+    case DT_BLK: return FileType::BlockDevice;
+    case DT_CHR: return FileType::CharacterDevice;
+    case DT_DIR: return FileType::Directory;
+    case DT_REG: return FileType::RegularFile;
+    case DT_LNK: return FileType::SymbolicLink;
+    case DT_FIFO: return FileType::Fifo;
+    case DT_SOCK: return FileType::SocketStream;
+    default: return FileType::Unknown;
   }
 }
 
@@ -61,8 +53,7 @@ Io<std::optional<DirectoryEntry>> DirectoryReader::read(u64 cookie) {
     Metadata self = TRY(metadata_of(handle_.fd()));
     filled_ = false;
     bool dot = cookie == kStart;
-    return DirectoryEntry{dot ? "." : "..", self.inode, FileType::Directory,
-                          dot ? kDotDot : kFirst};
+    return DirectoryEntry{dot ? "." : "..", self.inode, FileType::Directory, dot ? kDotDot : kFirst};
   }
   u64 offset = cookie == kFirst ? 0 : cookie;
   if (offset > static_cast<u64>(std::numeric_limits<off_t>::max())) return io_fail(Errno::Invalid);
@@ -89,8 +80,7 @@ Io<std::optional<DirectoryEntry>> DirectoryReader::read(u64 cookie) {
     DirectoryEntry entry{text, head.d_ino, entry_type(head.d_type), next_};
     if (head.d_type == DT_UNKNOWN) {
       struct ::stat s;
-      if (::fstatat(handle_.fd(), name, &s, AT_SYMLINK_NOFOLLOW) == 0)
-        entry.type = file_type(s.st_mode);
+      if (::fstatat(handle_.fd(), name, &s, AT_SYMLINK_NOFOLLOW) == 0) entry.type = file_type(s.st_mode);
     }
     return entry;
   }

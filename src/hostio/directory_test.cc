@@ -39,8 +39,7 @@ class DirectoryTest : public testing::Test {
   Directory writable() { return std::move(*Directory::grant(t / "in", {.writable = true})); }
   Directory read_only() { return std::move(*Directory::grant(t / "in", {})); }
 
-  static Errno open_error(const Directory& d, std::string_view path,
-                          OpenOptions o = {.read = true, .follow = true}) {
+  static Errno open_error(const Directory& d, std::string_view path, OpenOptions o = {.read = true, .follow = true}) {
     auto r = d.open(path, o);
     return r ? Errno{} : r.error();
   }
@@ -74,14 +73,13 @@ TEST_F(DirectoryTest, OpensBeneath) {
 
 TEST_F(DirectoryTest, NoPathLeadsOut) {
   Directory d = writable();
-  for (const char* path : {"..", "../secret", "sub/../../secret", "/", "/etc/passwd", "out",
-                           "absolute", "sub/out", "up", "up/secret", "magic", "magic/etc/passwd"}) {
+  for (const char* path : {"..", "../secret", "sub/../../secret", "/", "/etc/passwd", "out", "absolute", "sub/out",
+                           "up", "up/secret", "magic", "magic/etc/passwd"}) {
     EXPECT_EQ(open_error(d, path), Errno::Escape) << path;
     EXPECT_EQ(error_of(d.stat(path, true)), Errno::Escape) << path;
     EXPECT_EQ(error_of(d.set_times(path, true, {}, {})), Errno::Escape) << path;
   }
-  for (const char* path :
-       {"../new", "sub/../../new", "/tmp/new", "up/new", "magic/tmp/new", "..", "up/."}) {
+  for (const char* path : {"../new", "sub/../../new", "/tmp/new", "up/new", "magic/tmp/new", "..", "up/."}) {
     EXPECT_EQ(error_of(d.create_directory(path)), Errno::Escape) << path;
     EXPECT_EQ(error_of(d.remove_directory(path)), Errno::Escape) << path;
     EXPECT_EQ(error_of(d.unlink_file(path)), Errno::Escape) << path;
@@ -91,8 +89,7 @@ TEST_F(DirectoryTest, NoPathLeadsOut) {
     EXPECT_EQ(error_of(Directory::link(d, path, d, "x")), Errno::Escape) << path;
     EXPECT_EQ(error_of(Directory::rename(d, "file", d, path)), Errno::Escape) << path;
     EXPECT_EQ(error_of(Directory::rename(d, path, d, "x")), Errno::Escape) << path;
-    EXPECT_EQ(open_error(d, path, {.write = true, .create = true, .follow = true}), Errno::Escape)
-        << path;
+    EXPECT_EQ(open_error(d, path, {.write = true, .create = true, .follow = true}), Errno::Escape) << path;
   }
 }
 
@@ -201,8 +198,7 @@ TEST_F(DirectoryTest, ReadOnlyGrantsChangeNothing) {
   OpenOptions create{.read = true, .create = true};
   EXPECT_EQ(open_error(d, "file", create), Errno{});
   EXPECT_EQ(open_error(d, "none", create), Errno::ReadOnly);
-  EXPECT_EQ(open_error(d, "file", {.read = true, .create = true, .exclusive = true}),
-            Errno::Exists);
+  EXPECT_EQ(open_error(d, "file", {.read = true, .create = true, .exclusive = true}), Errno::Exists);
   EXPECT_EQ(open_error(d, "file", {.write = true}), Errno::ReadOnly);
   EXPECT_EQ(open_error(d, "file", {.read = true, .write = true, .append = true}), Errno::ReadOnly);
   EXPECT_EQ(open_error(d, "file", {.read = true, .truncate = true}), Errno::ReadOnly);
@@ -249,8 +245,7 @@ TEST_F(DirectoryTest, DevicesNeedAGrant) {
     Directory d = writable();
     EXPECT_EQ(open_error(d, "mem"), Errno::Access);
     EXPECT_EQ(open_error(d, "mem", {.write = true}), Errno::Access);
-    EXPECT_EQ(open_error(d, "mem", {.write = true, .create = true, .truncate = true}),
-              Errno::Access);
+    EXPECT_EQ(open_error(d, "mem", {.write = true, .create = true, .truncate = true}), Errno::Access);
     EXPECT_TRUE(d.stat("mem", false));
     ASSERT_TRUE(Directory::link(d, "mem", d, "other"));
     EXPECT_EQ(open_error(d, "other"), Errno::Access);
@@ -400,8 +395,7 @@ constexpr int kManyFiles = 3000;  // more than one buffer holds
 
 TEST(DirectoryReader, EveryCookieLeadsBackToItsEntry) {
   TemporaryDirectory t;
-  for (int i = 0; i < kManyFiles; ++i)
-    t.write("file" + std::to_string(i), "");
+  for (int i = 0; i < kManyFiles; ++i) t.write("file" + std::to_string(i), "");
   Directory d = std::move(*Directory::grant(t.path(), {}));
   DirectoryReader r = std::move(*DirectoryReader::open(d));
   std::vector<std::pair<u64, std::string>> entries;
@@ -423,8 +417,7 @@ TEST(DirectoryReader, EveryCookieLeadsBackToItsEntry) {
 
 TEST(DirectoryReader, RemovingWhileReadingSkipsNothing) {
   TemporaryDirectory t;
-  for (int i = 0; i < kManyFiles; ++i)
-    t.write("file" + std::to_string(i), "");
+  for (int i = 0; i < kManyFiles; ++i) t.write("file" + std::to_string(i), "");
   Directory d = std::move(*Directory::grant(t.path(), {}));
   DirectoryReader r = std::move(*DirectoryReader::open(d));
   Names seen;

@@ -64,15 +64,9 @@ template <typename T = void>
 using Io = std::expected<T, Errno>;
 
 // The calling thread's errno; every value is kept, named above or not.
-inline Errno last_errno() {
-  return static_cast<Errno>(errno);
-}
-inline std::unexpected<Errno> io_fail(Errno e) {
-  return std::unexpected(e);
-}
-inline std::unexpected<Errno> io_fail_errno() {
-  return std::unexpected(last_errno());
-}
+inline Errno last_errno() { return static_cast<Errno>(errno); }
+inline std::unexpected<Errno> io_fail(Errno e) { return std::unexpected(e); }
+inline std::unexpected<Errno> io_fail_errno() { return std::unexpected(last_errno()); }
 
 // What strerror says, or our own words; static storage or thread-local, as strerror's.
 const char* describe(Errno e);

@@ -25,20 +25,16 @@ constexpr size_t kTerminalChunk = 512;
 
 size_t total(std::span<const iovec> buffers) {
   size_t sum = 0;
-  for (const iovec& b : buffers)
-    sum += b.iov_len;
+  for (const iovec& b : buffers) sum += b.iov_len;
   return sum;
 }
 
 // The system takes at most IOV_MAX buffers a call; the rest is for the next.
-int count(std::span<const iovec> buffers) {
-  return static_cast<int>(std::min<size_t>(buffers.size(), IOV_MAX));
-}
+int count(std::span<const iovec> buffers) { return static_cast<int>(std::min<size_t>(buffers.size(), IOV_MAX)); }
 
 // The part of `buffers` behind the first `done` bytes, at most `limit` bytes of it and a few
 // buffers.
-std::span<const iovec> window(std::span<const iovec> buffers, size_t done, size_t limit,
-                              std::span<iovec> out) {
+std::span<const iovec> window(std::span<const iovec> buffers, size_t done, size_t limit, std::span<iovec> out) {
   size_t used = 0;
   for (const iovec& b : buffers) {
     if (done >= b.iov_len) {
@@ -71,9 +67,7 @@ Io<> check(Call call) {
   return {};
 }
 
-bool would_wait(Errno e) {
-  return e == Errno::Again;
-}
+bool would_wait(Errno e) { return e == Errno::Again; }
 
 }  // namespace
 
@@ -221,8 +215,7 @@ Io<size_t> File::write_stream(std::span<const iovec> buffers, Waiter& waiter) {
 Io<size_t> File::read_at(std::span<const iovec> buffers, u64 offset) {
   if (!handle_) return io_fail(Errno::NotSeekable);
   if (offset > kMaxOffset) return io_fail(Errno::Invalid);
-  return retry(
-      [&] { return ::preadv(fd(), buffers.data(), count(buffers), static_cast<off_t>(offset)); });
+  return retry([&] { return ::preadv(fd(), buffers.data(), count(buffers), static_cast<off_t>(offset)); });
 }
 
 Io<size_t> File::write_at(std::span<const iovec> buffers, u64 offset) {
@@ -232,9 +225,8 @@ Io<size_t> File::write_at(std::span<const iovec> buffers, u64 offset) {
   // With O_APPEND Linux would ignore the offset.
   bool hide_append = descriptor_append_ && handle_.owned();
   if (hide_append) TRY(set_status({false, status_.nonblocking, status_.sync, status_.data_sync}));
-  Io<size_t> n = retry([&] {
-    return ::pwritev2(fd(), buffers.data(), count(buffers), static_cast<off_t>(offset), flags);
-  });
+  Io<size_t> n =
+      retry([&] { return ::pwritev2(fd(), buffers.data(), count(buffers), static_cast<off_t>(offset), flags); });
   if (hide_append) TRY(set_status({true, status_.nonblocking, status_.sync, status_.data_sync}));
   return n;
 }
@@ -242,12 +234,9 @@ Io<size_t> File::write_at(std::span<const iovec> buffers, u64 offset) {
 bool File::may_seek() const {
   switch (type_) {
     case FileType::RegularFile:
-    case FileType::BlockDevice:
-      return true;
-    case FileType::CharacterDevice:
-      return !is_terminal();
-    default:
-      return false;
+    case FileType::BlockDevice: return true;
+    case FileType::CharacterDevice: return !is_terminal();
+    default: return false;
   }
 }
 
@@ -273,8 +262,7 @@ Io<> File::set_times(TimeChange accessed, TimeChange modified) {
 Io<> File::allocate(u64 offset, u64 length) {
   if (!may_change_) return io_fail(Errno::ReadOnly);
   if (offset > kMaxOffset || length > kMaxOffset - offset) return io_fail(Errno::TooLarge);
-  return check(
-      [&] { return ::fallocate(fd(), 0, static_cast<off_t>(offset), static_cast<off_t>(length)); });
+  return check([&] { return ::fallocate(fd(), 0, static_cast<off_t>(offset), static_cast<off_t>(length)); });
 }
 
 Io<> File::advise(u64 offset, u64 length, Advice advice) {
@@ -305,9 +293,7 @@ Io<> File::set_status(const FileStatus& status) {
   return {};
 }
 
-bool File::is_terminal() const {
-  return type_ == FileType::CharacterDevice && ::isatty(fd()) == 1;
-}
+bool File::is_terminal() const { return type_ == FileType::CharacterDevice && ::isatty(fd()) == 1; }
 
 Io<Metadata> File::metadata() const {
   if (!handle_) return Metadata{};

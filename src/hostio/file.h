@@ -69,13 +69,9 @@ class File {
   u64 available() const;
 
   FileType type() const { return type_; }
-  bool is_socket() const {
-    return type_ == FileType::SocketStream || type_ == FileType::SocketDatagram;
-  }
+  bool is_socket() const { return type_ == FileType::SocketStream || type_ == FileType::SocketDatagram; }
   // Whether reading or writing can wait for somebody else.
-  bool may_wait() const {
-    return handle_ && type_ != FileType::RegularFile && type_ != FileType::BlockDevice;
-  }
+  bool may_wait() const { return handle_ && type_ != FileType::RegularFile && type_ != FileType::BlockDevice; }
   // Whether the file has a position.
   bool may_seek() const;
   int fd() const { return handle_.fd(); }

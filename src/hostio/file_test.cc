@@ -194,8 +194,7 @@ TEST(PollWaiter, DeadlinesAreKept) {
 TEST(Clock, AllAdvanceAndHaveAResolution) {
   for (Clock c : {Clock::Realtime, Clock::Monotonic, Clock::ProcessCpu, Clock::ThreadCpu}) {
     u64 first = *now(c);
-    for (int i = 0; i < 1000; ++i)
-      EXPECT_GE(*now(c), first);
+    for (int i = 0; i < 1000; ++i) EXPECT_GE(*now(c), first);
     EXPECT_GT(*resolution(c), 0u);
   }
   std::vector<u8> bytes(100'000);
@@ -241,8 +240,8 @@ TEST(Socket, AcceptsReceivesAndShutsDown) {
 }
 
 TEST(Socket, AddressesAreChecked) {
-  for (const char* bad : {"", "8080", "example.org:80", "127.0.0.1:", "127.0.0.1:99999", "::1:80",
-                          "[::1]", "1.2.3.4:5x"})
+  for (const char* bad :
+       {"", "8080", "example.org:80", "127.0.0.1:", "127.0.0.1:99999", "::1:80", "[::1]", "1.2.3.4:5x"})
     EXPECT_FALSE(listen_tcp(bad)) << bad;
   EXPECT_FALSE(adopt_listener(0));
 }

@@ -8,28 +8,19 @@ namespace berth::hostio {
 
 FileType file_type(unsigned mode) {
   switch (mode & S_IFMT) {
-    case S_IFBLK:
-      return FileType::BlockDevice;
-    case S_IFCHR:
-      return FileType::CharacterDevice;
-    case S_IFDIR:
-      return FileType::Directory;
-    case S_IFREG:
-      return FileType::RegularFile;
-    case S_IFLNK:
-      return FileType::SymbolicLink;
-    case S_IFIFO:
-      return FileType::Fifo;
-    case S_IFSOCK:
-      return FileType::SocketStream;
-    default:
-      return FileType::Unknown;
+    case S_IFBLK: return FileType::BlockDevice;
+    case S_IFCHR: return FileType::CharacterDevice;
+    case S_IFDIR: return FileType::Directory;
+    case S_IFREG: return FileType::RegularFile;
+    case S_IFLNK: return FileType::SymbolicLink;
+    case S_IFIFO: return FileType::Fifo;
+    case S_IFSOCK: return FileType::SocketStream;
+    default: return FileType::Unknown;
   }
 }
 
 static u64 to_nanoseconds(const timespec& t) {
-  return t.tv_sec < 0 ? 0
-                      : static_cast<u64>(t.tv_sec) * 1'000'000'000 + static_cast<u64>(t.tv_nsec);
+  return t.tv_sec < 0 ? 0 : static_cast<u64>(t.tv_sec) * 1'000'000'000 + static_cast<u64>(t.tv_nsec);
 }
 
 Metadata to_metadata(const struct ::stat& s) {
@@ -58,15 +49,11 @@ Io<Metadata> metadata_of(int fd) {
 
 static timespec to_timespec(TimeChange t) {
   switch (t.kind) {
-    case TimeChange::Keep:
-      return {0, UTIME_OMIT};
-    case TimeChange::Now:
-      return {0, UTIME_NOW};
-    case TimeChange::Set:
-      break;
+    case TimeChange::Keep: return {0, UTIME_OMIT};
+    case TimeChange::Now: return {0, UTIME_NOW};
+    case TimeChange::Set: break;
   }
-  return {static_cast<time_t>(t.nanoseconds / 1'000'000'000),
-          static_cast<long>(t.nanoseconds % 1'000'000'000)};
+  return {static_cast<time_t>(t.nanoseconds / 1'000'000'000), static_cast<long>(t.nanoseconds % 1'000'000'000)};
 }
 
 Io<> set_times_of(int fd, TimeChange accessed, TimeChange modified) {

@@ -27,9 +27,9 @@ class CPath {
 
 // A path taken apart at its last component.
 struct SplitPath {
-  std::string_view parent;  // to be resolved first; empty: the starting directory itself
-  std::string_view name;    // never empty, never with a slash
-  bool is_dots = false;  // the name is "." or "..": nothing can be made, removed or renamed there
+  std::string_view parent;      // to be resolved first; empty: the starting directory itself
+  std::string_view name;        // never empty, never with a slash
+  bool is_dots = false;         // the name is "." or "..": nothing can be made, removed or renamed there
   bool trailing_slash = false;  // the path says that it names a directory
 };
 // `path` is not empty and not of slashes only: those fail with Escape, as every absolute path does.

@@ -27,8 +27,7 @@ union Address {
 Result<Address> parse_address(std::string_view text) {
   auto bad = [&] {
     return fail(ErrorCode::BadArgument,
-                "\"" + std::string(text) +
-                    "\" is not an address to listen on; write 127.0.0.1:8080 or [::1]:8080");
+                "\"" + std::string(text) + "\" is not an address to listen on; write 127.0.0.1:8080 or [::1]:8080");
   };
   size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return bad();
@@ -41,8 +40,7 @@ Result<Address> parse_address(std::string_view text) {
   Address a;
   std::memset(&a, 0, sizeof a);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    if (::inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &a.v6.sin6_addr) != 1)
-      return bad();
+    if (::inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &a.v6.sin6_addr) != 1) return bad();
     a.v6.sin6_family = AF_INET6;
     a.v6.sin6_port = htons(port);
   } else {
@@ -72,12 +70,10 @@ Result<File> adopt_listener(int fd) {
   int listening = 0;
   socklen_t length = sizeof listening;
   if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || listening == 0) {
-    return fail(ErrorCode::BadArgument,
-                "descriptor " + std::to_string(fd) + " is not a listening socket");
+    return fail(ErrorCode::BadArgument, "descriptor " + std::to_string(fd) + " is not a listening socket");
   }
   int flags = ::fcntl(fd, F_GETFL);
-  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || flags < 0 ||
-      ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
     return fail(os_error(errno, "cannot take over descriptor " + std::to_string(fd)));
   return File(Handle(fd), FileType::SocketStream, {}, false);
 }
@@ -100,35 +96,28 @@ Io<File> accept(const File& listener, FileStatus status, Waiter& waiter) {
     switch (errno) {
       // A connection that ended before it was accepted is nobody's error.
       case EINTR:
-      case ECONNABORTED:
-        continue;
-      case EAGAIN:
-        break;
-      default:
-        return io_fail_errno();
+      case ECONNABORTED: continue;
+      case EAGAIN: break;
+      default: return io_fail_errno();
     }
     if (listener.status().nonblocking) return io_fail(Errno::Again);
     TRY(waiter.wait_for(listener.fd(), POLLIN));
   }
 }
 
-Io<Received> receive(const File& socket, std::span<const iovec> buffers, ReceiveOptions options,
-                     Waiter& waiter) {
+Io<Received> receive(const File& socket, std::span<const iovec> buffers, ReceiveOptions options, Waiter& waiter) {
   if (!socket.is_socket()) return io_fail(Errno::NotSocket);
-  std::vector<iovec> rest(
-      buffers.begin(),
-      buffers.begin() + static_cast<ptrdiff_t>(std::min<size_t>(buffers.size(), IOV_MAX)));
+  std::vector<iovec> rest(buffers.begin(),
+                          buffers.begin() + static_cast<ptrdiff_t>(std::min<size_t>(buffers.size(), IOV_MAX)));
   std::span<iovec> left = rest;
   Received result;
   size_t wanted = 0;
-  for (const iovec& b : left)
-    wanted += b.iov_len;
+  for (const iovec& b : left) wanted += b.iov_len;
   for (;;) {
     msghdr message{};
     message.msg_iov = left.data();
     message.msg_iovlen = left.size();
-    ssize_t n = ::recvmsg(socket.fd(), &message,
-                          MSG_DONTWAIT | MSG_CMSG_CLOEXEC | (options.peek ? MSG_PEEK : 0));
+    ssize_t n = ::recvmsg(socket.fd(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | (options.peek ? MSG_PEEK : 0));
     if (n < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN || socket.status().nonblocking) {

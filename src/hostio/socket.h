@@ -31,8 +31,7 @@ struct Received {
   bool truncated = false;  // a datagram was longer than the buffers
 };
 // Fails with NotSocket for other files.
-Io<Received> receive(const File& socket, std::span<const iovec> buffers, ReceiveOptions options,
-                     Waiter& waiter);
+Io<Received> receive(const File& socket, std::span<const iovec> buffers, ReceiveOptions options, Waiter& waiter);
 Io<> shutdown(const File& socket, bool reading, bool writing);
 
 }  // namespace berth::hostio

@@ -23,9 +23,7 @@ class TemporaryDirectory {
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
   const std::string& path() const { return path_; }
-  void write(std::string_view name, std::string_view text) const {
-    std::ofstream(*this / name) << text;
-  }
+  void write(std::string_view name, std::string_view text) const { std::ofstream(*this / name) << text; }
   std::string read(std::string_view name) const {
     std::ifstream in(*this / name);
     return {std::istreambuf_iterator<char>(in), {}};

@@ -25,9 +25,7 @@ PollWaiter::~PollWaiter() {
   if (int fd = wake_fd_.load(); fd >= 0) ::close(fd);
 }
 
-bool PollWaiter::interrupted() const {
-  return interrupted_.load() || (stop_ != nullptr && stop_(argument_));
-}
+bool PollWaiter::interrupted() const { return interrupted_.load() || (stop_ != nullptr && stop_(argument_)); }
 
 void PollWaiter::interrupt() {
   interrupted_.store(true);

@@ -47,8 +47,7 @@ class Calls {
   Expected<> fd_pread(u32 fd, Pointer<Iovec> iovs, u32 iovs_len, u64 offset, Pointer<u32> nread);
   Expected<> fd_prestat_get(u32 fd, Pointer<Prestat> out);
   Expected<> fd_prestat_dir_name(u32 fd, Pointer<u8> path, u32 path_len);
-  Expected<> fd_pwrite(u32 fd, Pointer<Iovec> iovs, u32 iovs_len, u64 offset,
-                       Pointer<u32> nwritten);
+  Expected<> fd_pwrite(u32 fd, Pointer<Iovec> iovs, u32 iovs_len, u64 offset, Pointer<u32> nwritten);
   Expected<> fd_read(u32 fd, Pointer<Iovec> iovs, u32 iovs_len, Pointer<u32> nread);
   Expected<> fd_readdir(u32 fd, Pointer<u8> buf, u32 buf_len, u64 cookie, Pointer<u32> used);
   Expected<> fd_renumber(u32 from, u32 to);
@@ -60,28 +59,22 @@ class Calls {
 
   // calls_path.cc
   Expected<> path_create_directory(u32 fd, Pointer<u8> path, u32 path_len);
-  Expected<> path_filestat_get(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len,
-                               Pointer<Filestat> out);
+  Expected<> path_filestat_get(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len, Pointer<Filestat> out);
   Expected<> path_filestat_get_unstable(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len,
                                         Pointer<unstable::Filestat> out);
-  Expected<> path_filestat_set_times(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len, u64 atim,
-                                     u64 mtim, u32 flags);
-  Expected<> path_link(u32 old_fd, u32 old_lookup, Pointer<u8> old_path, u32 old_len, u32 new_fd,
-                       Pointer<u8> new_path, u32 new_len);
-  Expected<> path_open(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len, u32 oflags, u64 base,
-                       u64 inheriting, u32 fdflags, Pointer<u32> opened);
-  Expected<> path_readlink(u32 fd, Pointer<u8> path, u32 path_len, Pointer<u8> buf, u32 buf_len,
-                           Pointer<u32> used);
+  Expected<> path_filestat_set_times(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len, u64 atim, u64 mtim, u32 flags);
+  Expected<> path_link(u32 old_fd, u32 old_lookup, Pointer<u8> old_path, u32 old_len, u32 new_fd, Pointer<u8> new_path,
+                       u32 new_len);
+  Expected<> path_open(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len, u32 oflags, u64 base, u64 inheriting,
+                       u32 fdflags, Pointer<u32> opened);
+  Expected<> path_readlink(u32 fd, Pointer<u8> path, u32 path_len, Pointer<u8> buf, u32 buf_len, Pointer<u32> used);
   Expected<> path_remove_directory(u32 fd, Pointer<u8> path, u32 path_len);
-  Expected<> path_rename(u32 old_fd, Pointer<u8> old_path, u32 old_len, u32 new_fd,
-                         Pointer<u8> new_path, u32 new_len);
-  Expected<> path_symlink(Pointer<u8> target, u32 target_len, u32 fd, Pointer<u8> path,
-                          u32 path_len);
+  Expected<> path_rename(u32 old_fd, Pointer<u8> old_path, u32 old_len, u32 new_fd, Pointer<u8> new_path, u32 new_len);
+  Expected<> path_symlink(Pointer<u8> target, u32 target_len, u32 fd, Pointer<u8> path, u32 path_len);
   Expected<> path_unlink_file(u32 fd, Pointer<u8> path, u32 path_len);
 
   // calls_poll.cc
-  Expected<> poll_oneoff(Pointer<Subscription> in, Pointer<Event> out, u32 count,
-                         Pointer<u32> nevents);
+  Expected<> poll_oneoff(Pointer<Subscription> in, Pointer<Event> out, u32 count, Pointer<u32> nevents);
   Expected<> poll_oneoff_unstable(Pointer<unstable::Subscription> in, Pointer<Event> out, u32 count,
                                   Pointer<u32> nevents);
 
@@ -101,16 +94,13 @@ class Calls {
   Expected<Descriptor*> directory(u32 fd, u64 rights);
   Expected<hostio::File*> socket(u32 fd, u64 rights);
 
-  Expected<> string_list(std::span<const std::string> strings, Pointer<u32> pointers,
-                         Pointer<u8> buffer);
-  Expected<> string_list_sizes(std::span<const std::string> strings, Pointer<u32> count,
-                               Pointer<u32> bytes);
+  Expected<> string_list(std::span<const std::string> strings, Pointer<u32> pointers, Pointer<u8> buffer);
+  Expected<> string_list_sizes(std::span<const std::string> strings, Pointer<u32> count, Pointer<u32> bytes);
   Expected<hostio::Metadata> path_metadata(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len);
   Expected<> seek(u32 fd, i64 offset, hostio::Whence whence, Pointer<u64> position);
   Expected<u32> read_entries(Descriptor& d, std::span<u8> out, u64 cookie);
   template <typename GuestSubscription>
-  Expected<> poll(Pointer<GuestSubscription> in, Pointer<Event> out, u32 count,
-                  Pointer<u32> nevents);
+  Expected<> poll(Pointer<GuestSubscription> in, Pointer<Event> out, u32 count, Pointer<u32> nevents);
 
   State& state_;
   GuestMemory memory_;

@@ -97,9 +97,7 @@ Expected<> Calls::fd_allocate(u32 fd, u64 offset, u64 length) {
   return {};
 }
 
-Expected<> Calls::fd_close(u32 fd) {
-  return state_.descriptors.close(fd);
-}
+Expected<> Calls::fd_close(u32 fd) { return state_.descriptors.close(fd); }
 
 Expected<> Calls::fd_datasync(u32 fd) {
   Descriptor* d = TRY(descriptor(fd, rights::kFdDatasync));
@@ -179,8 +177,7 @@ Expected<> Calls::fd_read(u32 fd, Pointer<Iovec> iovs, u32 iovs_len, Pointer<u32
   return memory_.write(nread, static_cast<u32>(n));
 }
 
-Expected<> Calls::fd_pread(u32 fd, Pointer<Iovec> iovs, u32 iovs_len, u64 offset,
-                           Pointer<u32> nread) {
+Expected<> Calls::fd_pread(u32 fd, Pointer<Iovec> iovs, u32 iovs_len, u64 offset, Pointer<u32> nread) {
   Descriptor* d = TRY(file(fd, rights::kFdRead));
   if (d->file()->may_seek()) TRY(descriptor(fd, rights::kFdSeek));
   TRY(memory_.check(nread));
@@ -197,8 +194,7 @@ Expected<> Calls::fd_write(u32 fd, Pointer<Iovec> iovs, u32 iovs_len, Pointer<u3
   return memory_.write(nwritten, static_cast<u32>(n));
 }
 
-Expected<> Calls::fd_pwrite(u32 fd, Pointer<Iovec> iovs, u32 iovs_len, u64 offset,
-                            Pointer<u32> nwritten) {
+Expected<> Calls::fd_pwrite(u32 fd, Pointer<Iovec> iovs, u32 iovs_len, u64 offset, Pointer<u32> nwritten) {
   Descriptor* d = TRY(file(fd, rights::kFdWrite));
   if (d->file()->may_seek()) TRY(descriptor(fd, rights::kFdSeek));
   TRY(memory_.check(nwritten));
@@ -254,37 +250,30 @@ Expected<> Calls::fd_readdir(u32 fd, Pointer<u8> buf, u32 buf_len, u64 cookie, P
   return memory_.write(used, TRY(read_entries(*d, out, cookie)));
 }
 
-Expected<> Calls::fd_renumber(u32 from, u32 to) {
-  return state_.descriptors.renumber(from, to);
-}
+Expected<> Calls::fd_renumber(u32 from, u32 to) { return state_.descriptors.renumber(from, to); }
 
 Expected<> Calls::seek(u32 fd, i64 offset, hostio::Whence whence, Pointer<u64> position) {
   // Asking for the position needs only the right to tell it.
   bool tells = offset == 0 && whence == hostio::Whence::Current;
   Descriptor* d = TRY(file(fd, 0));
   u64 either = tells ? rights::kFdSeek | rights::kFdTell : rights::kFdSeek;
-  if (d->file()->may_seek() && (d->rights_base & either) == 0)
-    return std::unexpected(Errno::NotCapable);
+  if (d->file()->may_seek() && (d->rights_base & either) == 0) return std::unexpected(Errno::NotCapable);
   TRY(memory_.check(position));
   return memory_.write(position, TRY(d->file()->seek(offset, whence)));
 }
 
 Expected<> Calls::fd_seek(u32 fd, i64 offset, u32 whence, Pointer<u64> position) {
-  static constexpr hostio::Whence kWhence[] = {hostio::Whence::Start, hostio::Whence::Current,
-                                               hostio::Whence::End};
+  static constexpr hostio::Whence kWhence[] = {hostio::Whence::Start, hostio::Whence::Current, hostio::Whence::End};
   if (whence >= std::size(kWhence)) return std::unexpected(Errno::Invalid);
   return seek(fd, offset, kWhence[whence], position);
 }
 
 Expected<> Calls::fd_seek_unstable(u32 fd, i64 offset, u32 whence, Pointer<u64> position) {
-  static constexpr hostio::Whence kWhence[] = {hostio::Whence::Current, hostio::Whence::End,
-                                               hostio::Whence::Start};
+  static constexpr hostio::Whence kWhence[] = {hostio::Whence::Current, hostio::Whence::End, hostio::Whence::Start};
   if (whence >= std::size(kWhence)) return std::unexpected(Errno::Invalid);
   return seek(fd, offset, kWhence[whence], position);
 }
 
-Expected<> Calls::fd_tell(u32 fd, Pointer<u64> position) {
-  return seek(fd, 0, hostio::Whence::Current, position);
-}
+Expected<> Calls::fd_tell(u32 fd, Pointer<u64> position) { return seek(fd, 0, hostio::Whence::Current, position); }
 
 }  // namespace berth::wasi_p1

@@ -33,8 +33,7 @@ TEST_F(FdTest, WritesReadsSeeks) {
   EXPECT_EQ(at<u64>(32), 4u);
 
   set(16, Iovec{put("XY").address, 2});
-  EXPECT_EQ(code(calls().fd_pwrite(fd, Pointer<Iovec>{16}, 1, 1, Pointer<u32>{24})),
-            Errno::Success);
+  EXPECT_EQ(code(calls().fd_pwrite(fd, Pointer<Iovec>{16}, 1, 1, Pointer<u32>{24})), Errno::Success);
   set(16, Iovec{512, 100});
   EXPECT_EQ(code(calls().fd_pread(fd, Pointer<Iovec>{16}, 1, 0, Pointer<u32>{24})), Errno::Success);
   EXPECT_EQ(text(512, at<u32>(24)), "hXYlo");
@@ -47,10 +46,8 @@ TEST_F(FdTest, ManyBuffers) {
   ASSERT_EQ(open("f", &fd, oflags::kCreat), Errno::Success);
   constexpr u32 kCount = 2000;  // more than the system takes
   u32 list = 100'000;
-  for (u32 i = 0; i < kCount; ++i)
-    set(list + 8 * i, Iovec{200'000 + i, 1});
-  EXPECT_EQ(code(calls().fd_write(fd, Pointer<Iovec>{list}, kCount, Pointer<u32>{24})),
-            Errno::Success);
+  for (u32 i = 0; i < kCount; ++i) set(list + 8 * i, Iovec{200'000 + i, 1});
+  EXPECT_EQ(code(calls().fd_write(fd, Pointer<Iovec>{list}, kCount, Pointer<u32>{24})), Errno::Success);
   EXPECT_EQ(at<u32>(24), Buffers::kMaxCount);
   EXPECT_EQ(code(calls().fd_write(fd, Pointer<Iovec>{list}, 0, Pointer<u32>{24})), Errno::Success);
   EXPECT_EQ(at<u32>(24), 0u);
@@ -76,23 +73,18 @@ TEST_F(FdTest, AddressesAreChecked) {
               bad == end - 1 ? Errno::Success : Errno::Fault);
     EXPECT_EQ(code(calls().random_get(Pointer<u8>{bad}, 2)), Errno::Fault);
     EXPECT_EQ(code(calls().fd_readdir(3, Pointer<u8>{bad}, 2, 0, Pointer<u32>{24})), Errno::Fault);
-    EXPECT_EQ(code(calls().path_open(3, 0, Pointer<u8>{bad}, 2, 0, 0, 0, 0, Pointer<u32>{24})),
-              Errno::Fault);
-    EXPECT_EQ(code(calls().path_open(3, 0, put("f"), 1, 0, 0, 0, 0, Pointer<u32>{bad})),
-              Errno::Fault);
+    EXPECT_EQ(code(calls().path_open(3, 0, Pointer<u8>{bad}, 2, 0, 0, 0, 0, Pointer<u32>{24})), Errno::Fault);
+    EXPECT_EQ(code(calls().path_open(3, 0, put("f"), 1, 0, 0, 0, 0, Pointer<u32>{bad})), Errno::Fault);
     EXPECT_EQ(code(calls().args_sizes_get(Pointer<u32>{bad}, Pointer<u32>{24})), Errno::Fault);
     EXPECT_EQ(code(calls().clock_time_get(0, 0, Pointer<u64>{bad})), Errno::Fault);
-    EXPECT_EQ(code(calls().poll_oneoff(Pointer<Subscription>{bad}, Pointer<Event>{0}, 1,
-                                       Pointer<u32>{24})),
+    EXPECT_EQ(code(calls().poll_oneoff(Pointer<Subscription>{bad}, Pointer<Event>{0}, 1, Pointer<u32>{24})),
               Errno::Fault);
-    EXPECT_EQ(code(calls().poll_oneoff(Pointer<Subscription>{0}, Pointer<Event>{bad}, 1,
-                                       Pointer<u32>{24})),
+    EXPECT_EQ(code(calls().poll_oneoff(Pointer<Subscription>{0}, Pointer<Event>{bad}, 1, Pointer<u32>{24})),
               Errno::Fault);
   }
   set(16, Iovec{512, 0xffffffff});
   EXPECT_EQ(code(calls().fd_read(fd, Pointer<Iovec>{16}, 1, Pointer<u32>{24})), Errno::Fault);
-  EXPECT_EQ(code(calls().fd_read(fd, Pointer<Iovec>{16}, 0xffffffff, Pointer<u32>{24})),
-            Errno::Fault);
+  EXPECT_EQ(code(calls().fd_read(fd, Pointer<Iovec>{16}, 0xffffffff, Pointer<u32>{24})), Errno::Fault);
   EXPECT_EQ(code(calls().random_get(Pointer<u8>{16}, 0xffffffff)), Errno::Fault);
   // Nothing was read, no descriptor was lost.
   std::string s;
@@ -134,23 +126,20 @@ TEST_F(FdTest, DirectoriesAreNoFiles) {
   EXPECT_EQ(code(calls().fd_seek(3, 0, 0, Pointer<u64>{32})), Errno::IsDirectory);
   EXPECT_EQ(code(calls().fd_allocate(3, 0, 1)), Errno::IsDirectory);
   EXPECT_EQ(code(calls().fd_sync(3)), Errno::Success);
-  EXPECT_EQ(code(calls().fd_filestat_set_times(3, 5, 7, fstflags::kAtim | fstflags::kMtim)),
-            Errno::Success);
+  EXPECT_EQ(code(calls().fd_filestat_set_times(3, 5, 7, fstflags::kAtim | fstflags::kMtim)), Errno::Success);
   EXPECT_EQ(code(calls().fd_filestat_get(3, Pointer<Filestat>{64})), Errno::Success);
   EXPECT_EQ(at<Filestat>(64).mtim, 7u);
   EXPECT_EQ(at<Filestat>(64).filetype, Filetype::Directory);
   u32 fd;
   ASSERT_EQ(open("f", &fd, oflags::kCreat), Errno::Success);
-  EXPECT_EQ(code(calls().fd_readdir(fd, Pointer<u8>{512}, 100, 0, Pointer<u32>{24})),
-            Errno::NotDirectory);
+  EXPECT_EQ(code(calls().fd_readdir(fd, Pointer<u8>{512}, 100, 0, Pointer<u32>{24})), Errno::NotDirectory);
 }
 
 TEST_F(FdTest, FilestatOfBothSnapshots) {
   host_write("f", "abc");
   u32 fd;
   ASSERT_EQ(open("f", &fd), Errno::Success);
-  EXPECT_EQ(code(calls().fd_filestat_set_times(fd, 1'000'000'001, 2'000'000'002,
-                                               fstflags::kAtim | fstflags::kMtim)),
+  EXPECT_EQ(code(calls().fd_filestat_set_times(fd, 1'000'000'001, 2'000'000'002, fstflags::kAtim | fstflags::kMtim)),
             Errno::Success);
   ASSERT_EQ(code(calls().fd_filestat_get(fd, Pointer<Filestat>{64})), Errno::Success);
   Filestat s = at<Filestat>(64);
@@ -159,8 +148,7 @@ TEST_F(FdTest, FilestatOfBothSnapshots) {
   EXPECT_EQ(s.filetype, Filetype::RegularFile);
   EXPECT_EQ(s.atim, 1'000'000'001u);
   EXPECT_EQ(s.mtim, 2'000'000'002u);
-  ASSERT_EQ(code(calls().fd_filestat_get_unstable(fd, Pointer<unstable::Filestat>{64})),
-            Errno::Success);
+  ASSERT_EQ(code(calls().fd_filestat_get_unstable(fd, Pointer<unstable::Filestat>{64})), Errno::Success);
   unstable::Filestat u = at<unstable::Filestat>(64);
   EXPECT_EQ(u.ino, s.ino);
   EXPECT_EQ(u.nlink, 1u);
@@ -172,8 +160,7 @@ TEST_F(FdTest, FilestatOfBothSnapshots) {
 
 TEST_F(FdTest, FlagsOfAFile) {
   u32 fd;
-  ASSERT_EQ(open("f", &fd, oflags::kCreat, rights::kFile, fdflags::kAppend | fdflags::kSync),
-            Errno::Success);
+  ASSERT_EQ(open("f", &fd, oflags::kCreat, rights::kFile, fdflags::kAppend | fdflags::kSync), Errno::Success);
   ASSERT_EQ(code(calls().fd_fdstat_get(fd, Pointer<Fdstat>{64})), Errno::Success);
   EXPECT_EQ(at<Fdstat>(64).flags, fdflags::kAppend | fdflags::kSync);
   EXPECT_EQ(at<Fdstat>(64).filetype, Filetype::RegularFile);
@@ -207,8 +194,7 @@ TEST_F(FdTest, DescriptorsRunOutCleanly) {
   config.max_descriptors = 10;
   host_write("f", "");
   u32 fd = 0;
-  for (u32 i = 4; i < 10; ++i)
-    ASSERT_EQ(open("f", &fd), Errno::Success);
+  for (u32 i = 4; i < 10; ++i) ASSERT_EQ(open("f", &fd), Errno::Success);
   EXPECT_EQ(open("f", &fd), Errno::TooManyFiles);
   EXPECT_EQ(code(calls().fd_close(7)), Errno::Success);
   EXPECT_EQ(open("f", &fd), Errno::Success);
@@ -241,8 +227,7 @@ std::multiset<std::string> list(Calls calls, std::vector<u8>& memory, u32 fd, u3
       Dirent d;
       std::memcpy(&d, memory.data() + 4096 + at, sizeof d);
       if (used - at - sizeof d < d.d_namlen) break;
-      names.emplace(reinterpret_cast<const char*>(memory.data()) + 4096 + at + sizeof d,
-                    d.d_namlen);
+      names.emplace(reinterpret_cast<const char*>(memory.data()) + 4096 + at + sizeof d, d.d_namlen);
       at += static_cast<u32>(sizeof d) + d.d_namlen;
       cookie = d.d_next;
     }
@@ -257,8 +242,7 @@ TEST_F(FdTest, ReadsDirectoriesThroughBuffersOfAnySize) {
     host_write(name, "");
     expected.insert(name);
   }
-  for (u32 size : {100u, 256u, 4096u, 65536u})
-    EXPECT_EQ(list(calls(), memory, 3, size), expected) << size;
+  for (u32 size : {100u, 256u, 4096u, 65536u}) EXPECT_EQ(list(calls(), memory, 3, size), expected) << size;
   // A buffer that holds no whole entry is filled with the part that fits.
   EXPECT_EQ(code(calls().fd_readdir(3, Pointer<u8>{512}, 10, 0, Pointer<u32>{24})), Errno::Success);
   EXPECT_EQ(at<u32>(24), 10u);

@@ -16,16 +16,14 @@ Expected<> Calls::path_create_directory(u32 fd, Pointer<u8> path, u32 path_len) 
   return {};
 }
 
-Expected<hostio::Metadata> Calls::path_metadata(u32 fd, u32 lookup, Pointer<u8> path,
-                                                u32 path_len) {
+Expected<hostio::Metadata> Calls::path_metadata(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len) {
   Descriptor* d = TRY(directory(fd, rights::kPathFilestatGet));
   bool follow = TRY(follows(lookup));
   std::string_view name = TRY(memory_.string(path.address, path_len));
   return TRY(d->directory()->stat(name, follow));
 }
 
-Expected<> Calls::path_filestat_get(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len,
-                                    Pointer<Filestat> out) {
+Expected<> Calls::path_filestat_get(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len, Pointer<Filestat> out) {
   return memory_.write(out, to_filestat(TRY(path_metadata(fd, lookup, path, path_len))));
 }
 
@@ -34,8 +32,8 @@ Expected<> Calls::path_filestat_get_unstable(u32 fd, u32 lookup, Pointer<u8> pat
   return memory_.write(out, to_unstable_filestat(TRY(path_metadata(fd, lookup, path, path_len))));
 }
 
-Expected<> Calls::path_filestat_set_times(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len,
-                                          u64 atim, u64 mtim, u32 flags) {
+Expected<> Calls::path_filestat_set_times(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len, u64 atim, u64 mtim,
+                                          u32 flags) {
   Descriptor* d = TRY(directory(fd, rights::kPathFilestatSetTimes));
   bool follow = TRY(follows(lookup));
   TimeChanges c = TRY(time_changes(atim, mtim, flags));
@@ -44,8 +42,8 @@ Expected<> Calls::path_filestat_set_times(u32 fd, u32 lookup, Pointer<u8> path, 
   return {};
 }
 
-Expected<> Calls::path_link(u32 old_fd, u32 old_lookup, Pointer<u8> old_path, u32 old_len,
-                            u32 new_fd, Pointer<u8> new_path, u32 new_len) {
+Expected<> Calls::path_link(u32 old_fd, u32 old_lookup, Pointer<u8> old_path, u32 old_len, u32 new_fd,
+                            Pointer<u8> new_path, u32 new_len) {
   Descriptor* from = TRY(directory(old_fd, rights::kPathLinkSource));
   Descriptor* to = TRY(directory(new_fd, rights::kPathLinkTarget));
   // As wasmtime: what a link of a symbolic link's target would need is not race-free everywhere.
@@ -56,8 +54,8 @@ Expected<> Calls::path_link(u32 old_fd, u32 old_lookup, Pointer<u8> old_path, u3
   return {};
 }
 
-Expected<> Calls::path_open(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len, u32 open_flags,
-                            u64 base, u64 inheriting, u32 fd_flags, Pointer<u32> opened) {
+Expected<> Calls::path_open(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len, u32 open_flags, u64 base,
+                            u64 inheriting, u32 fd_flags, Pointer<u32> opened) {
   Descriptor* d = TRY(directory(fd, rights::kPathOpen));
   bool follow = TRY(follows(lookup));
   if ((open_flags & ~oflags::kAll) != 0) return std::unexpected(Errno::Invalid);
@@ -71,8 +69,7 @@ Expected<> Calls::path_open(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len, 
   if ((open_flags & oflags::kTrunc) != 0) needed |= rights::kPathFilestatSetSize;
   if (status.data_sync) needed_inheriting |= rights::kFdDatasync;
   if (status.sync) needed_inheriting |= rights::kFdSync;
-  if ((d->rights_base & needed) != needed ||
-      (d->rights_inheriting & needed_inheriting) != needed_inheriting)
+  if ((d->rights_base & needed) != needed || (d->rights_inheriting & needed_inheriting) != needed_inheriting)
     return std::unexpected(Errno::NotCapable);
 
   hostio::OpenOptions o;
@@ -102,8 +99,8 @@ Expected<> Calls::path_open(u32 fd, u32 lookup, Pointer<u8> path, u32 path_len, 
   return memory_.write(opened, TRY(state_.descriptors.insert(std::move(made))));
 }
 
-Expected<> Calls::path_readlink(u32 fd, Pointer<u8> path, u32 path_len, Pointer<u8> buf,
-                                u32 buf_len, Pointer<u32> used) {
+Expected<> Calls::path_readlink(u32 fd, Pointer<u8> path, u32 path_len, Pointer<u8> buf, u32 buf_len,
+                                Pointer<u32> used) {
   Descriptor* d = TRY(directory(fd, rights::kPathReadlink));
   TRY(memory_.check(used));
   std::string_view name = TRY(memory_.string(path.address, path_len));
@@ -121,8 +118,8 @@ Expected<> Calls::path_remove_directory(u32 fd, Pointer<u8> path, u32 path_len) 
   return {};
 }
 
-Expected<> Calls::path_rename(u32 old_fd, Pointer<u8> old_path, u32 old_len, u32 new_fd,
-                              Pointer<u8> new_path, u32 new_len) {
+Expected<> Calls::path_rename(u32 old_fd, Pointer<u8> old_path, u32 old_len, u32 new_fd, Pointer<u8> new_path,
+                              u32 new_len) {
   Descriptor* from = TRY(directory(old_fd, rights::kPathRenameSource));
   Descriptor* to = TRY(directory(new_fd, rights::kPathRenameTarget));
   std::string_view source = TRY(memory_.string(old_path.address, old_len));
@@ -131,8 +128,7 @@ Expected<> Calls::path_rename(u32 old_fd, Pointer<u8> old_path, u32 old_len, u32
   return {};
 }
 
-Expected<> Calls::path_symlink(Pointer<u8> target, u32 target_len, u32 fd, Pointer<u8> path,
-                               u32 path_len) {
+Expected<> Calls::path_symlink(Pointer<u8> target, u32 target_len, u32 fd, Pointer<u8> path, u32 path_len) {
   Descriptor* d = TRY(directory(fd, rights::kPathSymlink));
   std::string_view to = TRY(memory_.string(target.address, target_len));
   std::string_view name = TRY(memory_.string(path.address, path_len));

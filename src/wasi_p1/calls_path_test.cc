@@ -22,14 +22,11 @@ class PathTest : public Guest {
   Errno rename(std::string_view from, std::string_view to, u32 from_fd = 3, u32 to_fd = 3) {
     return code(calls().path_rename(from_fd, put(from), length(from), to_fd, put(to), length(to)));
   }
-  Errno link(std::string_view from, std::string_view to, u32 from_fd = 3, u32 to_fd = 3,
-             u32 lookup = 0) {
-    return code(
-        calls().path_link(from_fd, lookup, put(from), length(from), to_fd, put(to), length(to)));
+  Errno link(std::string_view from, std::string_view to, u32 from_fd = 3, u32 to_fd = 3, u32 lookup = 0) {
+    return code(calls().path_link(from_fd, lookup, put(from), length(from), to_fd, put(to), length(to)));
   }
   Errno stat(std::string_view path, u32 lookup = 0, u32 fd = 3) {
-    return code(
-        calls().path_filestat_get(fd, lookup, put(path), length(path), Pointer<Filestat>{64}));
+    return code(calls().path_filestat_get(fd, lookup, put(path), length(path), Pointer<Filestat>{64}));
   }
   Errno set_times(std::string_view path, u32 fd = 3, u32 flags = fstflags::kMtim) {
     return code(calls().path_filestat_set_times(fd, 0, put(path), length(path), 5, 7, flags));
@@ -57,9 +54,7 @@ TEST_F(PathTest, MakesRenamesAndRemoves) {
   EXPECT_EQ(at<Filestat>(64).mtim, 7u);
   EXPECT_EQ(set_times("h", 3, fstflags::kMtim | fstflags::kMtimNow), Errno::Invalid);
   std::string_view h = "h";
-  EXPECT_EQ(
-      code(calls().path_filestat_get_unstable(3, 0, put(h), 1, Pointer<unstable::Filestat>{64})),
-      Errno::Success);
+  EXPECT_EQ(code(calls().path_filestat_get_unstable(3, 0, put(h), 1, Pointer<unstable::Filestat>{64})), Errno::Success);
   EXPECT_EQ(at<unstable::Filestat>(64).size, 4u);
 }
 
@@ -70,16 +65,13 @@ TEST_F(PathTest, SymbolicLinks) {
   EXPECT_EQ(at<Filestat>(64).filetype, Filetype::SymbolicLink);
   EXPECT_EQ(stat("l", kLookupSymlinkFollow), Errno::NoEntry);
   std::string_view l = "l";
-  EXPECT_EQ(code(calls().path_readlink(3, put(l), 1, Pointer<u8>{512}, 100, Pointer<u32>{24})),
-            Errno::Success);
+  EXPECT_EQ(code(calls().path_readlink(3, put(l), 1, Pointer<u8>{512}, 100, Pointer<u32>{24})), Errno::Success);
   EXPECT_EQ(text(512, at<u32>(24)), "target");
-  EXPECT_EQ(code(calls().path_readlink(3, put(l), 1, Pointer<u8>{512}, 3, Pointer<u32>{24})),
-            Errno::Success);
+  EXPECT_EQ(code(calls().path_readlink(3, put(l), 1, Pointer<u8>{512}, 3, Pointer<u32>{24})), Errno::Success);
   EXPECT_EQ(at<u32>(24), 3u);
   u32 fd;
   Pointer<u8> name = put(l);
-  EXPECT_EQ(code(calls().path_open(3, 0, name, 1, oflags::kCreat, 0, 0, 0, Pointer<u32>{8})),
-            Errno::Loop);
+  EXPECT_EQ(code(calls().path_open(3, 0, name, 1, oflags::kCreat, 0, 0, 0, Pointer<u32>{8})), Errno::Loop);
   EXPECT_EQ(open("l", &fd, oflags::kCreat), Errno::Success);
   EXPECT_EQ(stat("target"), Errno::Success);
 }
@@ -117,16 +109,14 @@ TEST_F(PathTest, OpenFlagsAreChecked) {
   EXPECT_EQ(write(fd, "x"), Errno::Success);  // the first one is still open
   EXPECT_EQ(open("f", &fd, oflags::kTrunc, rights::kFdRead), Errno::Success);
   EXPECT_EQ(host_read("f"), "");
-  EXPECT_EQ(open(".", &fd, oflags::kDirectory, rights::kFdRead | rights::kFdWrite),
-            Errno::IsDirectory);
+  EXPECT_EQ(open(".", &fd, oflags::kDirectory, rights::kFdRead | rights::kFdWrite), Errno::IsDirectory);
   EXPECT_EQ(open(".", &fd, 0, 0, fdflags::kNonblock), Errno::Success);
 }
 
 TEST_F(PathTest, RightsAreInherited) {
   u32 fd, file;
   make_directory("d");
-  ASSERT_EQ(open("d", &fd, oflags::kDirectory, rights::kPathOpen | rights::kPathCreateFile, 0, 3,
-                 rights::kFdRead),
+  ASSERT_EQ(open("d", &fd, oflags::kDirectory, rights::kPathOpen | rights::kPathCreateFile, 0, 3, rights::kFdRead),
             Errno::Success);
   ASSERT_EQ(code(calls().fd_fdstat_get(fd, Pointer<Fdstat>{64})), Errno::Success);
   EXPECT_EQ(at<Fdstat>(64).rights_base, rights::kPathOpen | rights::kPathCreateFile);
@@ -138,11 +128,9 @@ TEST_F(PathTest, RightsAreInherited) {
   EXPECT_EQ(rename("d", "y", 3, fd), Errno::NotCapable);
   EXPECT_EQ(link("x", "y", fd, 3), Errno::NotCapable);
   EXPECT_EQ(open("x", &file, oflags::kCreat, rights::kFdWrite, 0, fd), Errno::NotCapable);
-  EXPECT_EQ(open("x", &file, oflags::kCreat | oflags::kTrunc, rights::kFdRead, 0, fd),
-            Errno::NotCapable);
+  EXPECT_EQ(open("x", &file, oflags::kCreat | oflags::kTrunc, rights::kFdRead, 0, fd), Errno::NotCapable);
   // Other rights are given as far as they are there, silently.
-  EXPECT_EQ(open("x", &file, oflags::kCreat, rights::kFdRead | rights::kFdSeek, 0, fd),
-            Errno::Success);
+  EXPECT_EQ(open("x", &file, oflags::kCreat, rights::kFdRead | rights::kFdSeek, 0, fd), Errno::Success);
   ASSERT_EQ(code(calls().fd_fdstat_get(file, Pointer<Fdstat>{64})), Errno::Success);
   EXPECT_EQ(at<Fdstat>(64).rights_base, rights::kFdRead);
   EXPECT_EQ(open("y", &file, 0, 0, 0, file), Errno::NotDirectory);
@@ -181,16 +169,14 @@ TEST(DirectoryGrant, Parses) {
   };
   for (const Case& c :
        {Case{"/data", "/data", "/data", false}, Case{"./d::/data", "./d", "/data", false},
-        Case{"d::/data:ro", "d", "/data", true}, Case{".:ro", ".", ".", true},
-        Case{"a:b::c:d", "a:b", "c:d", false}}) {
+        Case{"d::/data:ro", "d", "/data", true}, Case{".:ro", ".", ".", true}, Case{"a:b::c:d", "a:b", "c:d", false}}) {
     auto g = parse_directory_grant(c.text);
     ASSERT_TRUE(g) << c.text;
     EXPECT_EQ(g->host_path, c.host);
     EXPECT_EQ(g->guest_path, c.guest);
     EXPECT_EQ(g->read_only, c.read_only);
   }
-  for (const char* bad : {"", "::/x", "x::", ":ro", "x:::ro"})
-    EXPECT_FALSE(parse_directory_grant(bad)) << bad;
+  for (const char* bad : {"", "::/x", "x::", ":ro", "x:::ro"}) EXPECT_FALSE(parse_directory_grant(bad)) << bad;
 }
 
 }  // namespace

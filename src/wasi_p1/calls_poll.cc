@@ -30,27 +30,17 @@ struct Wanted {
   std::optional<Errno> error;
 };
 
-u64 saturating_add(u64 a, u64 b) {
-  return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
+u64 saturating_add(u64 a, u64 b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
 
 template <typename GuestClock>
 Expected<> set_clock(Wanted& w, const GuestClock& c) {
   switch (c.id) {
-    case 0:
-      w.clock = hostio::Clock::Realtime;
-      break;
-    case 1:
-      w.clock = hostio::Clock::Monotonic;
-      break;
-    case 2:
-      w.clock = hostio::Clock::ProcessCpu;
-      break;
+    case 0: w.clock = hostio::Clock::Realtime; break;
+    case 1: w.clock = hostio::Clock::Monotonic; break;
+    case 2: w.clock = hostio::Clock::ProcessCpu; break;
     // A thread that waits spends no time of its own.
-    case 3:
-      return std::unexpected(Errno::NotSupported);
-    default:
-      return std::unexpected(Errno::Invalid);
+    case 3: return std::unexpected(Errno::NotSupported);
+    default: return std::unexpected(Errno::Invalid);
   }
   if ((c.flags & ~kSubclockAbstime) != 0) return std::unexpected(Errno::Invalid);
   if ((c.flags & kSubclockAbstime) != 0) {
@@ -75,8 +65,7 @@ hostio::Io<u64> next_look(const Wanted& w) {
 }  // namespace
 
 template <typename GuestSubscription>
-Expected<> Calls::poll(Pointer<GuestSubscription> in, Pointer<Event> out, u32 count,
-                       Pointer<u32> nevents) {
+Expected<> Calls::poll(Pointer<GuestSubscription> in, Pointer<Event> out, u32 count, Pointer<u32> nevents) {
   if (count == 0 || count > kMaxSubscriptions) return std::unexpected(Errno::Invalid);
   TRY(memory_.check(in, count));
   TRY(memory_.check(out, count));
@@ -146,13 +135,12 @@ Expected<> Calls::poll(Pointer<GuestSubscription> in, Pointer<Event> out, u32 co
   return memory_.write(nevents, made);
 }
 
-Expected<> Calls::poll_oneoff(Pointer<Subscription> in, Pointer<Event> out, u32 count,
-                              Pointer<u32> nevents) {
+Expected<> Calls::poll_oneoff(Pointer<Subscription> in, Pointer<Event> out, u32 count, Pointer<u32> nevents) {
   return poll(in, out, count, nevents);
 }
 
-Expected<> Calls::poll_oneoff_unstable(Pointer<unstable::Subscription> in, Pointer<Event> out,
-                                       u32 count, Pointer<u32> nevents) {
+Expected<> Calls::poll_oneoff_unstable(Pointer<unstable::Subscription> in, Pointer<Event> out, u32 count,
+                                       Pointer<u32> nevents) {
   return poll(in, out, count, nevents);
 }
 

@@ -8,8 +8,7 @@
 
 namespace berth::wasi_p1 {
 
-Expected<> Calls::string_list(std::span<const std::string> strings, Pointer<u32> pointers,
-                              Pointer<u8> buffer) {
+Expected<> Calls::string_list(std::span<const std::string> strings, Pointer<u32> pointers, Pointer<u8> buffer) {
   TRY(memory_.check(pointers, strings.size()));
   for (const std::string& s : strings) {
     std::span<u8> to = TRY(memory_.range(buffer.address, s.size() + 1));
@@ -21,19 +20,15 @@ Expected<> Calls::string_list(std::span<const std::string> strings, Pointer<u32>
   return {};
 }
 
-Expected<> Calls::string_list_sizes(std::span<const std::string> strings, Pointer<u32> count,
-                                    Pointer<u32> bytes) {
-  size_t total =
-      std::accumulate(strings.begin(), strings.end(), size_t{0},
-                      [](size_t sum, const std::string& s) { return sum + s.size() + 1; });
+Expected<> Calls::string_list_sizes(std::span<const std::string> strings, Pointer<u32> count, Pointer<u32> bytes) {
+  size_t total = std::accumulate(strings.begin(), strings.end(), size_t{0},
+                                 [](size_t sum, const std::string& s) { return sum + s.size() + 1; });
   if (total > UINT32_MAX) return std::unexpected(Errno::Overflow);
   TRY(memory_.write(count, static_cast<u32>(strings.size())));
   return memory_.write(bytes, static_cast<u32>(total));
 }
 
-Expected<> Calls::args_get(Pointer<u32> argv, Pointer<u8> buffer) {
-  return string_list(state_.args, argv, buffer);
-}
+Expected<> Calls::args_get(Pointer<u32> argv, Pointer<u8> buffer) { return string_list(state_.args, argv, buffer); }
 
 Expected<> Calls::args_sizes_get(Pointer<u32> count, Pointer<u32> bytes) {
   return string_list_sizes(state_.args, count, bytes);
@@ -49,16 +44,11 @@ Expected<> Calls::environ_sizes_get(Pointer<u32> count, Pointer<u32> bytes) {
 
 static Expected<hostio::Clock> to_clock(u32 id) {
   switch (id) {
-    case 0:
-      return hostio::Clock::Realtime;
-    case 1:
-      return hostio::Clock::Monotonic;
-    case 2:
-      return hostio::Clock::ProcessCpu;
-    case 3:
-      return hostio::Clock::ThreadCpu;
-    default:
-      return std::unexpected(Errno::Invalid);
+    case 0: return hostio::Clock::Realtime;
+    case 1: return hostio::Clock::Monotonic;
+    case 2: return hostio::Clock::ProcessCpu;
+    case 3: return hostio::Clock::ThreadCpu;
+    default: return std::unexpected(Errno::Invalid);
   }
 }
 
@@ -83,17 +73,14 @@ Expected<> Calls::sched_yield() {
   return {};
 }
 
-Exit Calls::proc_exit(u32 code) {
-  return {code};
-}
+Exit Calls::proc_exit(u32 code) { return {code}; }
 
 Expected<std::optional<Exit>> Calls::proc_raise(u32 signal) {
   // In the order of the specification's `signal`.
   static constexpr int kSignals[] = {
-      0,       SIGHUP,    SIGINT,  SIGQUIT,  SIGILL,  SIGTRAP, SIGABRT, SIGBUS,
-      SIGFPE,  SIGKILL,   SIGUSR1, SIGSEGV,  SIGUSR2, SIGPIPE, SIGALRM, SIGTERM,
-      SIGCHLD, SIGCONT,   SIGSTOP, SIGTSTP,  SIGTTIN, SIGTTOU, SIGURG,  SIGXCPU,
-      SIGXFSZ, SIGVTALRM, SIGPROF, SIGWINCH, SIGPOLL, SIGPWR,  SIGSYS,
+      0,       SIGHUP,  SIGINT,  SIGQUIT,   SIGILL,  SIGTRAP,  SIGABRT, SIGBUS,  SIGFPE,  SIGKILL, SIGUSR1,
+      SIGSEGV, SIGUSR2, SIGPIPE, SIGALRM,   SIGTERM, SIGCHLD,  SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU,
+      SIGURG,  SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGWINCH, SIGPOLL, SIGPWR,  SIGSYS,
   };
   if (signal >= std::size(kSignals)) return std::unexpected(Errno::Invalid);
   switch (kSignals[signal]) {
@@ -102,15 +89,12 @@ Expected<std::optional<Exit>> Calls::proc_raise(u32 signal) {
     case SIGCHLD:
     case SIGCONT:
     case SIGURG:
-    case SIGWINCH:
-      return std::nullopt;
+    case SIGWINCH: return std::nullopt;
     case SIGSTOP:
     case SIGTSTP:
     case SIGTTIN:
-    case SIGTTOU:
-      return std::unexpected(Errno::NotSupported);
-    default:
-      return Exit{128 + static_cast<u32>(kSignals[signal])};
+    case SIGTTOU: return std::unexpected(Errno::NotSupported);
+    default: return Exit{128 + static_cast<u32>(kSignals[signal])};
   }
 }
 

@@ -21,8 +21,8 @@ Expected<> Calls::sock_accept(u32 fd, u32 flags, Pointer<u32> connection) {
   return memory_.write(connection, TRY(state_.descriptors.insert(std::move(made))));
 }
 
-Expected<> Calls::sock_recv(u32 fd, Pointer<Iovec> data, u32 data_len, u32 flags,
-                            Pointer<u32> received, Pointer<u16> out_flags) {
+Expected<> Calls::sock_recv(u32 fd, Pointer<Iovec> data, u32 data_len, u32 flags, Pointer<u32> received,
+                            Pointer<u16> out_flags) {
   hostio::File* s = TRY(socket(fd, rights::kFdRead));
   if ((flags & ~(kRecvPeek | kRecvWaitall)) != 0) return std::unexpected(Errno::Invalid);
   TRY(memory_.check(received));
@@ -34,8 +34,7 @@ Expected<> Calls::sock_recv(u32 fd, Pointer<Iovec> data, u32 data_len, u32 flags
   return memory_.write(out_flags, r.truncated ? kRecvDataTruncated : u16{0});
 }
 
-Expected<> Calls::sock_send(u32 fd, Pointer<Iovec> data, u32 data_len, u32 flags,
-                            Pointer<u32> sent) {
+Expected<> Calls::sock_send(u32 fd, Pointer<Iovec> data, u32 data_len, u32 flags, Pointer<u32> sent) {
   hostio::File* s = TRY(socket(fd, rights::kFdWrite));
   if (flags != 0) return std::unexpected(Errno::Invalid);
   TRY(memory_.check(sent));

@@ -106,12 +106,10 @@ class PollTest : public Guest {
   }
   // Returns the events of a call with `count` subscriptions.
   std::vector<Event> poll(u32 count) {
-    Expected<> r = calls().poll_oneoff(Pointer<Subscription>{kIn}, Pointer<Event>{kOut}, count,
-                                       Pointer<u32>{8});
+    Expected<> r = calls().poll_oneoff(Pointer<Subscription>{kIn}, Pointer<Event>{kOut}, count, Pointer<u32>{8});
     EXPECT_EQ(code(r), Errno::Success);
     std::vector<Event> events;
-    for (u32 i = 0; r && i < at<u32>(8); ++i)
-      events.push_back(at<Event>(kOut + i * 32));
+    for (u32 i = 0; r && i < at<u32>(8); ++i) events.push_back(at<Event>(kOut + i * 32));
     return events;
   }
 };
@@ -173,12 +171,10 @@ TEST_F(PollTest, ErrorsAreEvents) {
   EXPECT_EQ(e[3].error, Errno::BadDescriptor);
   EXPECT_EQ(e[4].error, Errno::BadDescriptor);
   EXPECT_EQ(e[5].userdata, 105u);
-  EXPECT_EQ(code(calls().poll_oneoff(Pointer<Subscription>{kIn}, Pointer<Event>{kOut}, 0,
-                                     Pointer<u32>{8})),
+  EXPECT_EQ(code(calls().poll_oneoff(Pointer<Subscription>{kIn}, Pointer<Event>{kOut}, 0, Pointer<u32>{8})),
             Errno::Invalid);
   readiness(0, static_cast<Eventtype>(3), 0);
-  EXPECT_EQ(code(calls().poll_oneoff(Pointer<Subscription>{kIn}, Pointer<Event>{kOut}, 1,
-                                     Pointer<u32>{8})),
+  EXPECT_EQ(code(calls().poll_oneoff(Pointer<Subscription>{kIn}, Pointer<Event>{kOut}, 1, Pointer<u32>{8})),
             Errno::Invalid);
 }
 
@@ -241,8 +237,8 @@ TEST_F(PollTest, OlderSnapshotHasItsOwnLayout) {
   s.tag = static_cast<u8>(Eventtype::FdRead);
   s.fd = 77;
   set(kIn + sizeof s, s);
-  ASSERT_EQ(code(calls().poll_oneoff_unstable(Pointer<unstable::Subscription>{kIn},
-                                              Pointer<Event>{kOut}, 2, Pointer<u32>{8})),
+  ASSERT_EQ(code(calls().poll_oneoff_unstable(Pointer<unstable::Subscription>{kIn}, Pointer<Event>{kOut}, 2,
+                                              Pointer<u32>{8})),
             Errno::Success);
   EXPECT_EQ(at<u32>(8), 1u);
   EXPECT_EQ(at<Event>(kOut).userdata, 8u);
@@ -258,8 +254,7 @@ TEST_F(PollTest, IsInterruptedByTheStoresFlag) {
     flag = 1;
   });
   clock(0, 1, 1'000'000'000'000);
-  Expected<> r =
-      calls().poll_oneoff(Pointer<Subscription>{kIn}, Pointer<Event>{kOut}, 1, Pointer<u32>{8});
+  Expected<> r = calls().poll_oneoff(Pointer<Subscription>{kIn}, Pointer<Event>{kOut}, 1, Pointer<u32>{8});
   other.join();
   ASSERT_FALSE(r);
   EXPECT_TRUE(r.error().is_interrupt());
@@ -294,34 +289,25 @@ TEST_F(SocketTest, ServesAConnection) {
   EXPECT_EQ(code(calls().fd_fdstat_set_flags(kListener, 0)), Errno::Success);
 
   int client = connect();
-  ASSERT_EQ(code(calls().sock_accept(kListener, fdflags::kNonblock, Pointer<u32>{8})),
-            Errno::Success);
+  ASSERT_EQ(code(calls().sock_accept(kListener, fdflags::kNonblock, Pointer<u32>{8})), Errno::Success);
   u32 fd = at<u32>(8);
   set(16, Iovec{512, 3});
-  EXPECT_EQ(
-      code(calls().sock_recv(fd, Pointer<Iovec>{16}, 1, 0, Pointer<u32>{24}, Pointer<u16>{28})),
-      Errno::Again);
+  EXPECT_EQ(code(calls().sock_recv(fd, Pointer<Iovec>{16}, 1, 0, Pointer<u32>{24}, Pointer<u16>{28})), Errno::Again);
   ASSERT_EQ(::send(client, "abcdef", 6, 0), 6);
   EXPECT_EQ(code(calls().fd_fdstat_set_flags(fd, 0)), Errno::Success);
-  EXPECT_EQ(code(calls().sock_recv(fd, Pointer<Iovec>{16}, 1, kRecvPeek, Pointer<u32>{24},
-                                   Pointer<u16>{28})),
+  EXPECT_EQ(code(calls().sock_recv(fd, Pointer<Iovec>{16}, 1, kRecvPeek, Pointer<u32>{24}, Pointer<u16>{28})),
             Errno::Success);
   EXPECT_EQ(text(512, at<u32>(24)), "abc");
-  EXPECT_EQ(code(calls().sock_recv(fd, Pointer<Iovec>{16}, 1, kRecvWaitall, Pointer<u32>{24},
-                                   Pointer<u16>{28})),
+  EXPECT_EQ(code(calls().sock_recv(fd, Pointer<Iovec>{16}, 1, kRecvWaitall, Pointer<u32>{24}, Pointer<u16>{28})),
             Errno::Success);
   EXPECT_EQ(text(512, at<u32>(24)), "abc");
   std::string s;
   EXPECT_EQ(read(fd, &s), Errno::Success);
   EXPECT_EQ(s, "def");
-  EXPECT_EQ(
-      code(calls().sock_recv(fd, Pointer<Iovec>{16}, 1, 4, Pointer<u32>{24}, Pointer<u16>{28})),
-      Errno::Invalid);
+  EXPECT_EQ(code(calls().sock_recv(fd, Pointer<Iovec>{16}, 1, 4, Pointer<u32>{24}, Pointer<u16>{28})), Errno::Invalid);
   set(16, Iovec{put("answer").address, 6});
-  EXPECT_EQ(code(calls().sock_send(fd, Pointer<Iovec>{16}, 1, 0, Pointer<u32>{24})),
-            Errno::Success);
-  EXPECT_EQ(code(calls().sock_send(fd, Pointer<Iovec>{16}, 1, 1, Pointer<u32>{24})),
-            Errno::Invalid);
+  EXPECT_EQ(code(calls().sock_send(fd, Pointer<Iovec>{16}, 1, 0, Pointer<u32>{24})), Errno::Success);
+  EXPECT_EQ(code(calls().sock_send(fd, Pointer<Iovec>{16}, 1, 1, Pointer<u32>{24})), Errno::Invalid);
   EXPECT_EQ(code(calls().sock_shutdown(fd, 0)), Errno::Invalid);
   EXPECT_EQ(code(calls().sock_shutdown(fd, kShutWrite)), Errno::Success);
   char answer[10];
@@ -337,8 +323,7 @@ TEST_F(SocketTest, OtherDescriptorsAreNoSockets) {
   EXPECT_EQ(code(calls().sock_accept(1, 0, Pointer<u32>{8})), Errno::NotSocket);
   // A listening socket is for accepting only.
   EXPECT_EQ(write(kListener, "x"), Errno::NotCapable);
-  EXPECT_EQ(code(calls().sock_accept(kListener, fdflags::kAppend, Pointer<u32>{8})),
-            Errno::Invalid);
+  EXPECT_EQ(code(calls().sock_accept(kListener, fdflags::kAppend, Pointer<u32>{8})), Errno::Invalid);
 }
 
 }  // namespace

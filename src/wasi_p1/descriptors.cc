@@ -12,8 +12,7 @@ Expected<Descriptor*> Descriptors::find(u32 fd) {
 }
 
 Expected<u32> Descriptors::insert(Descriptor descriptor) {
-  while (first_free_ < slots_.size() && slots_[first_free_])
-    ++first_free_;
+  while (first_free_ < slots_.size() && slots_[first_free_]) ++first_free_;
   if (first_free_ >= limit_) return std::unexpected(Errno::TooManyFiles);
   if (first_free_ == slots_.size()) slots_.emplace_back();
   slots_[first_free_] = std::make_unique<Descriptor>(std::move(descriptor));
@@ -44,23 +43,15 @@ Expected<> Descriptors::renumber(u32 from, u32 to) {
 
 Filetype to_filetype(hostio::FileType type) {
   switch (type) {
-    case hostio::FileType::BlockDevice:
-      return Filetype::BlockDevice;
-    case hostio::FileType::CharacterDevice:
-      return Filetype::CharacterDevice;
-    case hostio::FileType::Directory:
-      return Filetype::Directory;
-    case hostio::FileType::RegularFile:
-      return Filetype::RegularFile;
-    case hostio::FileType::SymbolicLink:
-      return Filetype::SymbolicLink;
-    case hostio::FileType::SocketStream:
-      return Filetype::SocketStream;
-    case hostio::FileType::SocketDatagram:
-      return Filetype::SocketDgram;
+    case hostio::FileType::BlockDevice: return Filetype::BlockDevice;
+    case hostio::FileType::CharacterDevice: return Filetype::CharacterDevice;
+    case hostio::FileType::Directory: return Filetype::Directory;
+    case hostio::FileType::RegularFile: return Filetype::RegularFile;
+    case hostio::FileType::SymbolicLink: return Filetype::SymbolicLink;
+    case hostio::FileType::SocketStream: return Filetype::SocketStream;
+    case hostio::FileType::SocketDatagram: return Filetype::SocketDgram;
     case hostio::FileType::Fifo:
-    case hostio::FileType::Unknown:
-      break;
+    case hostio::FileType::Unknown: break;
   }
   return Filetype::Unknown;
 }
@@ -68,16 +59,12 @@ Filetype to_filetype(hostio::FileType type) {
 u64 rights_for(const hostio::File& file) {
   switch (file.type()) {
     case hostio::FileType::RegularFile:
-    case hostio::FileType::BlockDevice:
-      return rights::kFile;
+    case hostio::FileType::BlockDevice: return rights::kFile;
     // C libraries take a character device that cannot seek for a terminal.
-    case hostio::FileType::CharacterDevice:
-      return file.is_terminal() ? rights::kStream : rights::kFile;
+    case hostio::FileType::CharacterDevice: return file.is_terminal() ? rights::kStream : rights::kFile;
     case hostio::FileType::SocketStream:
-    case hostio::FileType::SocketDatagram:
-      return rights::kConnection;
-    default:
-      return rights::kStream;
+    case hostio::FileType::SocketDatagram: return rights::kConnection;
+    default: return rights::kStream;
   }
 }
 

@@ -93,8 +93,7 @@ constexpr std::array<Errno, kTableSize> make_table() {
       {ETXTBSY, Errno::TextBusy},
       {EXDEV, Errno::CrossDevice},
   };
-  for (Row r : kRows)
-    t[static_cast<size_t>(r.host)] = r.guest;
+  for (Row r : kRows) t[static_cast<size_t>(r.host)] = r.guest;
   return t;
 }
 

@@ -15,8 +15,7 @@ Errno to_errno(hostio::Errno e);
 class Failure {
  public:
   Failure(Errno e) : code_(static_cast<u16>(e)) {}
-  Failure(hostio::Errno e)
-      : code_(e == hostio::Errno::Canceled ? kInterrupted : static_cast<u16>(to_errno(e))) {}
+  Failure(hostio::Errno e) : code_(e == hostio::Errno::Canceled ? kInterrupted : static_cast<u16>(to_errno(e))) {}
 
   // The guest is to stop: no errno is returned to it, it traps.
   bool is_interrupt() const { return code_ == kInterrupted; }

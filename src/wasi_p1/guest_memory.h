@@ -32,9 +32,7 @@ class Buffers {
   static constexpr u32 kMaxCount = 1024;
   static constexpr u32 kMaxBytes = 0x7ffff000;
 
-  std::span<const iovec> span() const {
-    return {many_.empty() ? few_.data() : many_.data(), count_};
-  }
+  std::span<const iovec> span() const { return {many_.empty() ? few_.data() : many_.data(), count_}; }
 
  private:
   friend class GuestMemory;
@@ -48,8 +46,7 @@ class GuestMemory {
   explicit GuestMemory(std::span<u8> bytes) : bytes_(bytes) {}
 
   Expected<std::span<u8>> range(u32 address, u64 length) const {
-    if (address > bytes_.size() || length > bytes_.size() - address)
-      return std::unexpected(Errno::Fault);
+    if (address > bytes_.size() || length > bytes_.size() - address) return std::unexpected(Errno::Fault);
     return bytes_.subspan(address, length);
   }
   Expected<std::string_view> string(u32 address, u32 length) const {

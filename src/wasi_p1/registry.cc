@@ -42,9 +42,7 @@ runtime::Outcome<void> finish(const Expected<>& result, abi::Slot* values) {
   values[0] = result ? 0 : static_cast<u16>(result.error().code());
   return {};
 }
-runtime::Outcome<void> finish(Exit exit, abi::Slot*) {
-  return runtime::exit_guest(static_cast<i32>(exit.code));
-}
+runtime::Outcome<void> finish(Exit exit, abi::Slot*) { return runtime::exit_guest(static_cast<i32>(exit.code)); }
 runtime::Outcome<void> finish(const Expected<std::optional<Exit>>& result, abi::Slot* values) {
   if (result && *result) return finish(**result, values);
   return finish(result ? Expected<>() : std::unexpected(result.error()), values);
@@ -67,8 +65,7 @@ struct Function<Method> {
 
  private:
   template <size_t... I>
-  static runtime::Outcome<void> call(State& state, std::span<u8> memory,
-                                     [[maybe_unused]] abi::Slot* values,
+  static runtime::Outcome<void> call(State& state, std::span<u8> memory, [[maybe_unused]] abi::Slot* values,
                                      std::index_sequence<I...>) {
     Calls calls(state, memory);
     return finish((calls.*Method)(Parameter<P>::take(values[I])...), values);
@@ -153,8 +150,8 @@ const Entry* find(std::string_view module, std::string_view name) {
   return nullptr;
 }
 
-Result<> define(runtime::Linker& linker, runtime::Store& store, WasiContext& context,
-                std::string_view module, const Entry& e) {
+Result<> define(runtime::Linker& linker, runtime::Store& store, WasiContext& context, std::string_view module,
+                const Entry& e) {
   wasm::FuncType type;
   type.params.assign(e.params.begin(), e.params.end());
   if (e.returns) type.results.push_back(wasm::kI32);
@@ -169,8 +166,7 @@ Result<> add_to_linker(runtime::Linker& linker, runtime::Store& store, WasiConte
   if (only_for != nullptr) {
     for (const wasm::Import& i : only_for->imports) {
       if (i.kind != wasm::ExternKind::Func || linker.find(i.module, i.name)) continue;
-      if (const Entry* e = find(i.module, i.name))
-        TRY(define(linker, store, context, i.module, *e));
+      if (const Entry* e = find(i.module, i.name)) TRY(define(linker, store, context, i.module, *e));
     }
     return {};
   }
@@ -181,8 +177,6 @@ Result<> add_to_linker(runtime::Linker& linker, runtime::Store& store, WasiConte
   return {};
 }
 
-bool is_wasi_function(std::string_view module, std::string_view name) {
-  return find(module, name) != nullptr;
-}
+bool is_wasi_function(std::string_view module, std::string_view name) { return find(module, name) != nullptr; }
 
 }  // namespace berth::wasi_p1

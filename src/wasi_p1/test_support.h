@@ -15,9 +15,7 @@
 
 namespace berth::wasi_p1 {
 
-inline Errno code(const Expected<>& r) {
-  return r ? Errno::Success : r.error().code();
-}
+inline Errno code(const Expected<>& r) { return r ? Errno::Success : r.error().code(); }
 
 // A guest with the standard streams Null and one directory at descriptor 3, "/", granted.
 class Guest : public testing::Test {
@@ -55,9 +53,7 @@ class Guest : public testing::Test {
   void set(u32 address, const T& value) {
     std::memcpy(memory.data() + address, &value, sizeof value);
   }
-  std::string text(u32 address, u32 length) {
-    return {reinterpret_cast<const char*>(memory.data()) + address, length};
-  }
+  std::string text(u32 address, u32 length) { return {reinterpret_cast<const char*>(memory.data()) + address, length}; }
   Pointer<u8> put(std::string_view s) {
     u32 address = next_;
     std::memcpy(memory.data() + address, s.data(), s.size());
@@ -66,10 +62,10 @@ class Guest : public testing::Test {
   }
   static u32 length(std::string_view s) { return static_cast<u32>(s.size()); }
 
-  Errno open(std::string_view path, u32* fd, u32 flags = 0, u64 base = rights::kFile,
-             u32 fd_flags = 0, u32 directory = 3, u64 inheriting = 0) {
-    Expected<> r = calls().path_open(directory, kLookupSymlinkFollow, put(path), length(path),
-                                     flags, base, inheriting, fd_flags, Pointer<u32>{8});
+  Errno open(std::string_view path, u32* fd, u32 flags = 0, u64 base = rights::kFile, u32 fd_flags = 0,
+             u32 directory = 3, u64 inheriting = 0) {
+    Expected<> r = calls().path_open(directory, kLookupSymlinkFollow, put(path), length(path), flags, base, inheriting,
+                                     fd_flags, Pointer<u32>{8});
     *fd = at<u32>(8);
     return code(r);
   }
@@ -84,9 +80,7 @@ class Guest : public testing::Test {
     return e;
   }
 
-  void host_write(std::string_view name, std::string_view s) {
-    std::ofstream(root + "/" + std::string(name)) << s;
-  }
+  void host_write(std::string_view name, std::string_view s) { std::ofstream(root + "/" + std::string(name)) << s; }
   std::string host_read(std::string_view name) {
     std::ifstream in(root + "/" + std::string(name));
     return {std::istreambuf_iterator<char>(in), {}};

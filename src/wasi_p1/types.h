@@ -9,8 +9,7 @@
 
 namespace berth::wasi_p1 {
 
-static_assert(std::endian::native == std::endian::little,
-              "guest structures are copied as they are");
+static_assert(std::endian::native == std::endian::little, "guest structures are copied as they are");
 
 enum class Errno : u16 {
   Success,
@@ -95,33 +94,29 @@ static_assert(static_cast<u16>(Errno::NotCapable) == 76);
 
 // Rights of a descriptor: `base` for itself, `inheriting` for what is opened through it.
 namespace rights {
-inline constexpr u64 kFdDatasync = 1 << 0, kFdRead = 1 << 1, kFdSeek = 1 << 2,
-                     kFdFdstatSetFlags = 1 << 3, kFdSync = 1 << 4, kFdTell = 1 << 5,
-                     kFdWrite = 1 << 6, kFdAdvise = 1 << 7, kFdAllocate = 1 << 8,
-                     kPathCreateDirectory = 1 << 9, kPathCreateFile = 1 << 10,
-                     kPathLinkSource = 1 << 11, kPathLinkTarget = 1 << 12, kPathOpen = 1 << 13,
-                     kFdReaddir = 1 << 14, kPathReadlink = 1 << 15, kPathRenameSource = 1 << 16,
-                     kPathRenameTarget = 1 << 17, kPathFilestatGet = 1 << 18,
-                     kPathFilestatSetSize = 1 << 19, kPathFilestatSetTimes = 1 << 20,
-                     kFdFilestatGet = 1 << 21, kFdFilestatSetSize = 1 << 22,
-                     kFdFilestatSetTimes = 1 << 23, kPathSymlink = 1 << 24,
-                     kPathRemoveDirectory = 1 << 25, kPathUnlinkFile = 1 << 26,
-                     kPollFdReadwrite = 1 << 27, kSockShutdown = 1 << 28, kSockAccept = 1 << 29;
+inline constexpr u64 kFdDatasync = 1 << 0, kFdRead = 1 << 1, kFdSeek = 1 << 2, kFdFdstatSetFlags = 1 << 3,
+                     kFdSync = 1 << 4, kFdTell = 1 << 5, kFdWrite = 1 << 6, kFdAdvise = 1 << 7, kFdAllocate = 1 << 8,
+                     kPathCreateDirectory = 1 << 9, kPathCreateFile = 1 << 10, kPathLinkSource = 1 << 11,
+                     kPathLinkTarget = 1 << 12, kPathOpen = 1 << 13, kFdReaddir = 1 << 14, kPathReadlink = 1 << 15,
+                     kPathRenameSource = 1 << 16, kPathRenameTarget = 1 << 17, kPathFilestatGet = 1 << 18,
+                     kPathFilestatSetSize = 1 << 19, kPathFilestatSetTimes = 1 << 20, kFdFilestatGet = 1 << 21,
+                     kFdFilestatSetSize = 1 << 22, kFdFilestatSetTimes = 1 << 23, kPathSymlink = 1 << 24,
+                     kPathRemoveDirectory = 1 << 25, kPathUnlinkFile = 1 << 26, kPollFdReadwrite = 1 << 27,
+                     kSockShutdown = 1 << 28, kSockAccept = 1 << 29;
 inline constexpr u64 kAll = (1 << 30) - 1;
 // What makes sense for each type of file; a descriptor never has more.
-inline constexpr u64 kStream = kFdDatasync | kFdRead | kFdFdstatSetFlags | kFdSync | kFdWrite |
-                               kFdFilestatGet | kPollFdReadwrite;
-inline constexpr u64 kFile = kStream | kFdSeek | kFdTell | kFdAdvise | kFdAllocate |
-                             kFdFilestatSetSize | kFdFilestatSetTimes;
-inline constexpr u64 kDirectory =
-    kFdDatasync | kFdFdstatSetFlags | kFdSync | kFdAdvise | kPathCreateDirectory | kPathCreateFile |
-    kPathLinkSource | kPathLinkTarget | kPathOpen | kFdReaddir | kPathReadlink | kPathRenameSource |
-    kPathRenameTarget | kPathFilestatGet | kPathFilestatSetSize | kPathFilestatSetTimes |
-    kFdFilestatGet | kFdFilestatSetTimes | kPathSymlink | kPathRemoveDirectory | kPathUnlinkFile;
+inline constexpr u64 kStream =
+    kFdDatasync | kFdRead | kFdFdstatSetFlags | kFdSync | kFdWrite | kFdFilestatGet | kPollFdReadwrite;
+inline constexpr u64 kFile =
+    kStream | kFdSeek | kFdTell | kFdAdvise | kFdAllocate | kFdFilestatSetSize | kFdFilestatSetTimes;
+inline constexpr u64 kDirectory = kFdDatasync | kFdFdstatSetFlags | kFdSync | kFdAdvise | kPathCreateDirectory |
+                                  kPathCreateFile | kPathLinkSource | kPathLinkTarget | kPathOpen | kFdReaddir |
+                                  kPathReadlink | kPathRenameSource | kPathRenameTarget | kPathFilestatGet |
+                                  kPathFilestatSetSize | kPathFilestatSetTimes | kFdFilestatGet | kFdFilestatSetTimes |
+                                  kPathSymlink | kPathRemoveDirectory | kPathUnlinkFile;
 inline constexpr u64 kBeneathDirectory = kDirectory | kFile;
 inline constexpr u64 kConnection = kStream | kSockShutdown;
-inline constexpr u64 kListener =
-    kFdFdstatSetFlags | kFdFilestatGet | kPollFdReadwrite | kSockAccept | kFdRead;
+inline constexpr u64 kListener = kFdFdstatSetFlags | kFdFilestatGet | kPollFdReadwrite | kSockAccept | kFdRead;
 }  // namespace rights
 
 namespace fdflags {

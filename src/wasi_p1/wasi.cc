@@ -26,8 +26,7 @@ size_t descriptor_limit(u32 configured) {
 Result<> check_strings(const std::vector<std::string>& strings, const char* what) {
   for (const std::string& s : strings) {
     if (s.find('\0') != std::string::npos)
-      return fail(ErrorCode::BadArgument,
-                  std::string(what) + " contains a NUL byte, which C programs cannot see");
+      return fail(ErrorCode::BadArgument, std::string(what) + " contains a NUL byte, which C programs cannot see");
   }
   return {};
 }
@@ -42,8 +41,7 @@ Result<> add_stream(State& state, const StandardStream& stream, int usual, u64 w
   hostio::Io<hostio::File> file = hostio::File::inherited(fd);
   if (!file) {
     if (file.error() != hostio::Errno::BadDescriptor)
-      return fail(
-          os_error(static_cast<int>(file.error()), "cannot use descriptor " + std::to_string(fd)));
+      return fail(os_error(static_cast<int>(file.error()), "cannot use descriptor " + std::to_string(fd)));
     state.descriptors.skip();
     return {};
   }
@@ -66,8 +64,7 @@ Result<DirectoryGrant> parse_directory_grant(std::string_view text) {
   g.host_path = rest.substr(0, separator);
   g.guest_path = separator == std::string_view::npos ? rest : rest.substr(separator + 2);
   if (g.host_path.empty() || g.guest_path.empty()) {
-    return fail(ErrorCode::BadArgument,
-                "\"" + std::string(text) + "\" names no directory; write HOST[::GUEST][:ro]");
+    return fail(ErrorCode::BadArgument, "\"" + std::string(text) + "\" names no directory; write HOST[::GUEST][:ro]");
   }
   return g;
 }
@@ -79,8 +76,7 @@ Result<std::unique_ptr<WasiContext>> WasiContext::create(WasiConfig config) {
   hostio::ignore_sigpipe();
   TRY(check_strings(config.args, "an argument"));
   TRY(check_strings(config.environment, "an environment variable"));
-  auto state =
-      std::make_unique<State>(descriptor_limit(config.max_descriptors), config.interrupt_slice);
+  auto state = std::make_unique<State>(descriptor_limit(config.max_descriptors), config.interrupt_slice);
   state->args = std::move(config.args);
   state->environment = std::move(config.environment);
 
@@ -93,18 +89,14 @@ Result<std::unique_ptr<WasiContext>> WasiContext::create(WasiConfig config) {
     return {};
   };
   for (DirectoryGrant& g : config.directories) {
-    hostio::Directory d = TRY(
-        hostio::Directory::grant(g.host_path, {.writable = !g.read_only, .devices = g.devices}));
-    TRY(add(Descriptor{
-        std::move(d), rights::kDirectory, rights::kBeneathDirectory, std::move(g.guest_path), {}}));
+    hostio::Directory d = TRY(hostio::Directory::grant(g.host_path, {.writable = !g.read_only, .devices = g.devices}));
+    TRY(add(Descriptor{std::move(d), rights::kDirectory, rights::kBeneathDirectory, std::move(g.guest_path), {}}));
   }
   for (hostio::File& listener : config.listeners)
     TRY(add(Descriptor{std::move(listener), rights::kListener, rights::kConnection, {}, {}}));
   return std::unique_ptr<WasiContext>(new WasiContext(std::move(state)));
 }
 
-void WasiContext::interrupt() {
-  state_->waiter.interrupt();
-}
+void WasiContext::interrupt() { state_->waiter.interrupt(); }
 
 }  // namespace berth::wasi_p1
