@@ -44,7 +44,7 @@ class StreamDecoder::Impl {
     const auto taken = chunk.first(static_cast<size_t>(std::min<u64>(room, chunk.size())));
     module_.bytes.insert(module_.bytes.end(), taken.begin(), taken.end());
     TRY(advance());
-    if (taken.size() < chunk.size()) return fail(too_long(module_.bytes.size() + (chunk.size() - taken.size())));
+    if (taken.size() < chunk.size()) return fail(too_long());
     return {};
   }
 
@@ -53,7 +53,7 @@ class StreamDecoder::Impl {
     if (size > max_bytes_) bytes.resize(max_bytes_);
     module_.bytes = std::move(bytes);
     TRY(advance());
-    if (size > max_bytes_) return fail(too_long(size));
+    if (size > max_bytes_) return fail(too_long());
     return {};
   }
 
@@ -114,7 +114,11 @@ class StreamDecoder::Impl {
   u64 available() const { return module_.bytes.size() - pos_; }
 
   Error incomplete() const { return Error(ErrorCode::UnexpectedEnd).at(module_.bytes.size()); }
-  Error too_long(u64 actual) const { return limit_error("bytes of the module", max_bytes_, actual).at(max_bytes_); }
+  // How long the module is in all, a stream does not tell.
+  Error too_long() const {
+    return Error(ErrorCode::LimitExceeded, "bytes of the module: at most " + std::to_string(max_bytes_) + ", found more")
+        .at(max_bytes_);
+  }
   std::string section_size_text() const {
     return "section of " + std::to_string(section_end_ - section_start_) + " bytes, " +
            std::to_string(module_.bytes.size() - section_start_) + " present";
