@@ -20,7 +20,7 @@ MEGABYTES = 20
 
 
 def seconds(command) -> float:
-    process = subprocess.Popen([str(part) for part in command])
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
