@@ -18,7 +18,7 @@ namespace berth::text {
 
 struct ParseOptions {
   // Without memory64, sizes past 32 bits are malformed text; other features are left to the decoder.
-  wasm::FeatureSet features;
+  wasm::FeatureSet features = {};
   // Whether identifiers go into a name section.
   bool names = true;
 };
