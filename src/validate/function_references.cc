@@ -113,7 +113,7 @@ bool FunctionValidator::op(OpTag<Op::StructNew>, const wasm::TypeImm& imm) {
   const wasm::SubType* t = type(imm.type, CompositeKind::Struct);
   if (!t) return false;
   const auto& fields = t->strct.fields;
-  for (size_t n = fields.size(); n-- > 0;)
+  for (size_t n = fields.size(); n-- > 0 && !anything_goes();)
     if (!pop(fields[n].type)) return false;
   push(non_null(imm.type));
   return true;
@@ -122,12 +122,11 @@ bool FunctionValidator::op(OpTag<Op::StructNew>, const wasm::TypeImm& imm) {
 bool FunctionValidator::op(OpTag<Op::StructNewDefault>, const wasm::TypeImm& imm) {
   const wasm::SubType* t = type(imm.type, CompositeKind::Struct);
   if (!t) return false;
-  for (size_t n = 0; n < t->strct.fields.size(); ++n) {
-    const ValType type = t->strct.fields[n].type;
-    if (!type.is_defaultable()) {
-      return error(ErrorCode::NotDefaultable, "field " + std::to_string(n) + " of type " + std::to_string(imm.type.value) +
-                                                  " is " + wasm::to_string(type));
-    }
+  if (!facts_.defaultable[imm.type.value]) {
+    const auto& fields = t->strct.fields;
+    const auto bad = std::ranges::find_if(fields, [](const FieldType& f) { return !f.type.is_defaultable(); });
+    return error(ErrorCode::NotDefaultable, "field " + std::to_string(bad - fields.begin()) + " of type " +
+                                                std::to_string(imm.type.value) + " is " + wasm::to_string(bad->type));
   }
   push(non_null(imm.type));
   return true;
@@ -193,7 +192,7 @@ bool FunctionValidator::op(OpTag<Op::ArrayNewFixed>, const wasm::TypeCountImm& i
   if (!e) return false;
   if (imm.count > facts_.limits.array_new_fixed)
     return error(limit_error("operands of array.new_fixed", facts_.limits.array_new_fixed, imm.count));
-  for (u32 n = 0; n < imm.count; ++n)
+  for (u32 n = 0; n < imm.count && !anything_goes(); ++n)
     if (!pop(e->type)) return false;
   push(non_null(imm.type));
   return true;

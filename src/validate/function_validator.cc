@@ -201,7 +201,7 @@ bool FunctionValidator::pop_all_slow(std::span<const ValType> wanted) {
   ValType* const saved = sp_;
   for (size_t n = wanted.size(); n-- > 0;) {
     if (sp_ == base_) {
-      if (unreachable_) continue;
+      if (unreachable_) return true;
     } else if (wasm::val_matches(module_, sp_[-1], wanted[n])) {
       --sp_;
       continue;

@@ -234,6 +234,8 @@ class FunctionValidator {
   bool pop_slow(ValType wanted);
   bool pop_any_slow(ValType& type);
   bool pop_all_slow(std::span<const ValType> wanted);
+  // Whether operands are taken to be whatever is asked for.
+  bool anything_goes() const { return unreachable_ && sp_ == base_; }
   // A reference of any type; `type` is Bottom in unreachable code.
   bool pop_ref(ValType& type);
   // The operands stay, which must match `wanted`.

@@ -18,8 +18,10 @@ Error feature_error(std::string_view what, Feature feature) {
 }
 
 std::string to_string(std::span<const ValType> types) {
-  std::string out = "[";
-  for (const ValType& t : types) {
+  constexpr size_t kMost = 32;
+  const bool is_long = types.size() > kMost;
+  std::string out = is_long ? "[..." : "[";
+  for (const ValType& t : is_long ? types.last(kMost) : types) {
     if (out.size() > 1) out += ' ';
     out += wasm::to_string(t);
   }

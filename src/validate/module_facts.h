@@ -23,6 +23,7 @@ struct ModuleFacts {
   wasm::FeatureSet features;
   wasm::ModuleLimits limits;
   std::vector<FuncSig> sigs;     // by type index; empty for types that are not of functions
+  std::vector<bool> defaultable; // by type index: whether a struct's fields all have default values
   std::vector<bool> declared;    // by function index: whether ref.func may name it
 
   // The types below `type_end` are known: is `type` one of these, with all features it needs on?
@@ -36,7 +37,7 @@ struct ModuleFacts {
 Error limit_error(const char* what, u64 limit, u64 actual);
 // FeatureDisabled, naming what needs the feature and the feature.
 Error feature_error(std::string_view what, wasm::Feature feature);
-// "[i32 i64]"
+// "[i32 i64]"; of a long list only the end
 std::string to_string(std::span<const wasm::ValType> types);
 
 }  // namespace berth::validate

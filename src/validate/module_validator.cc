@@ -2,7 +2,6 @@
 #include <atomic>
 #include <mutex>
 #include <thread>
-#include <unordered_set>
 
 #include "validate/function_validator.h"
 #include "validate/legacy_exceptions.h"
@@ -53,7 +52,7 @@ Result<> check_memory(const wasm::MemoryType& type) {
 class ModuleValidator::Impl {
  public:
   Impl(Module& module, const Options& options)
-      : module_(module), options_(options), facts_{module, module.features_allowed, options.limits, {}, {}} {}
+      : module_(module), options_(options), facts_{module, module.features_allowed, options.limits, {}, {}, {}} {}
 
   Result<> types() {
     CHECK(!types_done_);
@@ -223,10 +222,13 @@ class ModuleValidator::Impl {
   }
 
   Result<> exports() {
-    std::unordered_set<std::string_view> names;
+    std::vector<std::string_view> names;
     names.reserve(module_.exports.size());
+    for (const wasm::Export& e : module_.exports) names.emplace_back(e.name);
+    std::ranges::sort(names);
+    if (const auto twice = std::ranges::adjacent_find(names); twice != names.end())
+      return fail(ErrorCode::DuplicateExportName, quoted(*twice));
     for (const wasm::Export& e : module_.exports) {
-      if (!names.insert(e.name).second) return fail(ErrorCode::DuplicateExportName, quoted(e.name));
       auto bounded = [&](size_t count, ErrorCode code) -> Result<> {
         if (e.index < count) return {};
         return fail(unknown(code, e.index).with_context("in export " + quoted(e.name)));
@@ -325,6 +327,8 @@ class ModuleValidator::Impl {
       const auto& f = module_.types[i].func;
       facts_.sigs.push_back({f.params.data(), f.results.data(), static_cast<u32>(f.params.size()),
                              static_cast<u32>(f.results.size())});
+      facts_.defaultable.push_back(std::ranges::all_of(
+          module_.types[i].strct.fields, [](const wasm::FieldType& field) { return field.type.is_defaultable(); }));
     }
   }
 
