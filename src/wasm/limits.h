@@ -17,7 +17,7 @@ struct ModuleLimits {
   u32 globals = 1'000'000;
   u32 data_segments = 1'000'000;
   u32 elem_segments = 10'000'000;
-  u32 tables = 100'000;
+  u32 tables = 65'535;
   u32 memories = 1'000;
   u32 tags = 1'000'000;
   u32 function_body_bytes = 128u << 20;

@@ -1,0 +1,268 @@
+#include "interp/interpreter.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "interp/machine.h"
+#include "interp/module.h"
+#include "os/fault.h"
+
+#if defined(__x86_64__)
+#include <ucontext.h>
+#endif
+
+// The bounds of the handlers' section, from the linker.
+extern "C" const char __start_berth_guest[];
+extern "C" const char __stop_berth_guest[];
+
+namespace berth::interp {
+
+using runtime::Frame;
+using runtime::Outcome;
+using runtime::Unwind;
+using runtime::UnwindKind;
+
+namespace {
+
+constexpr size_t kMaxBacktrace = 100;
+
+// What the first frame of an activation returns to.
+struct ExitCode {
+  Word caller;  // no function
+  Handler handler;
+};
+const ExitCode kExit{0, op_exit};
+const Word* exit_pc() { return reinterpret_cast<const Word*>(&kExit.handler); }
+
+// Byte offset in the module of the instruction that contains `pc`.
+u64 module_offset(const wasm::Module& module, const FunctionCode& code, const Word* pc) {
+  const auto& offsets = code.details->offsets;
+  const u32 word = static_cast<u32>(pc - code.code);
+  auto it = std::ranges::upper_bound(offsets, word, {}, &CodeOffset::word);
+  if (it == offsets.begin()) return 0;
+  const wasm::Function& function = module.functions[code.index];
+  const u32 offset = function.body.offset + std::prev(it)->offset;
+  if (!function.is_translated) return offset;
+  auto original = std::ranges::upper_bound(module.translated_offsets, offset, {}, &wasm::TranslatedOffset::translated);
+  return original == module.translated_offsets.begin() ? function.original_offset : std::prev(original)->original;
+}
+
+struct Position {
+  const Word* pc;
+  Slot* fp;
+  InstanceContext* ctx;
+  const FunctionCode* code;
+};
+
+// Moves to the caller's frame; false at the activation's first.
+bool step_out(Position& p) {
+  const Slot* header = p.fp + p.code->local_slots;
+  const Word* return_pc = reinterpret_cast<const Word*>(header[kReturnPc]);
+  if (return_pc == exit_pc()) return false;
+  p.pc = return_pc - 1;
+  p.fp = reinterpret_cast<Slot*>(header[kCallerFp]);
+  p.ctx = reinterpret_cast<InstanceContext*>(header[kCallerContext]);
+  p.code = reinterpret_cast<const FunctionCode*>(return_pc[-1]);
+  return true;
+}
+
+void walk(const Word* pc, Slot* fp, InstanceContext* ctx, std::vector<Frame>& out) {
+  Position p{pc, fp, ctx, module_of(ctx)->find(pc)};
+  if (p.code == nullptr) return;
+  do {
+    if (out.size() >= kMaxBacktrace) return;
+    const auto& module = p.code->module->module();
+    out.push_back({module, p.code->index, module_offset(*module, *p.code, p.pc)});
+  } while (step_out(p));
+}
+
+// The frames below an activation: those of the activations that it interrupted.
+void walk_outer(const Activation* inner, std::vector<Frame>& out) {
+  for (const Activation* a = inner->previous; a != nullptr; a = a->previous)
+    if (a->pc != nullptr) walk(a->pc, a->fp, a->ctx, out);
+}
+
+}  // namespace
+
+TrapCode prepare_call(FunctionCode* callee, InstanceContext* context, StoreContext* st, Slot* frame) {
+  if (callee->entry.load(std::memory_order_acquire) == nullptr) module_of(context)->ensure_lowered(*callee, context->types);
+  if (st->interrupt.load(std::memory_order_relaxed)) return TrapCode::Interrupted;
+  if (frame + callee->frame_slots > stack_limit(st)) {
+    return stack_limit(st) == nullptr ? TrapCode::Interrupted : TrapCode::StackExhausted;
+  }
+  return TrapCode::None;
+}
+
+void record_trap(StoreContext* st, TrapCode code, const Word* pc, Slot* fp, InstanceContext* ctx) {
+  auto unwind = std::make_unique<Unwind>();
+  unwind->trap = code;
+  walk(pc, fp, ctx, unwind->backtrace);
+  walk_outer(activation(st), unwind->backtrace);
+  activation(st)->unwind = std::move(unwind);
+}
+
+bool deliver_exception(StoreContext* st, Ref exception, FunctionCode* code, const Word*& pc, Slot*& fp, InstanceContext*& ctx) {
+  auto* thrown = reinterpret_cast<abi::ExceptionObject*>(exception);
+  Position p{pc, fp, ctx, code};
+  do {
+    const u32 word = static_cast<u32>(p.pc - p.code->code);
+    for (const ExceptionHandler& h : p.code->details->handlers) {
+      if (word < h.begin || word >= h.end) continue;
+      const bool by_tag = h.kind == wasm::CatchClause::Catch || h.kind == wasm::CatchClause::CatchRef;
+      if (by_tag && p.ctx->tags[h.tag] != thrown->tag) continue;
+      Slot* dest = p.fp + h.dest;
+      if (by_tag) {
+        std::memcpy(dest, thrown->values(), thrown->slot_count * sizeof(Slot));
+        dest += thrown->slot_count;
+      }
+      if (h.kind == wasm::CatchClause::CatchRef || h.kind == wasm::CatchClause::CatchAllRef) *dest = exception;
+      pc = p.code->code + h.target;
+      fp = p.fp;
+      ctx = p.ctx;
+      return true;
+    }
+  } while (step_out(p));
+  auto unwind = std::make_unique<Unwind>();
+  unwind->kind = UnwindKind::Exception;
+  unwind->exception = exception;
+  walk(pc, fp, ctx, unwind->backtrace);
+  walk_outer(activation(st), unwind->backtrace);
+  activation(st)->unwind = std::move(unwind);
+  return false;
+}
+
+bool host_unwound(StoreContext* st, const Word*& pc, Slot*& fp, InstanceContext*& ctx) {
+  std::unique_ptr<Unwind> unwind(static_cast<Unwind*>(std::exchange(st->pending, nullptr)));
+  CHECK(unwind != nullptr);
+  if (unwind->kind == UnwindKind::Exception) {
+    auto* code = const_cast<FunctionCode*>(module_of(ctx)->find(pc));
+    if (deliver_exception(st, unwind->exception, code, pc, fp, ctx)) return true;
+    if (!unwind->backtrace.empty()) activation(st)->unwind->backtrace = std::move(unwind->backtrace);
+    return false;
+  }
+  if (unwind->kind == UnwindKind::Trap && unwind->backtrace.empty()) {
+    walk(pc, fp, ctx, unwind->backtrace);
+    walk_outer(activation(st), unwind->backtrace);
+  }
+  activation(st)->unwind = std::move(unwind);
+  return false;
+}
+
+void leave_after_fault(StoreContext* st, const Word* pc, Slot* fp, InstanceContext* ctx) {
+  record_trap(st, TrapCode::MemoryOutOfBounds, pc, fp, ctx);
+  __builtin_longjmp(activation(st)->jump, 1);
+}
+
+InterpModule::InterpModule(std::shared_ptr<const wasm::Module> module, const LoweringOptions& options)
+    : module_(std::move(module)), options_(options), functions_(nullptr),
+      functions_bytes_((module_->functions.size() - module_->imported_functions) * sizeof(FunctionCode)) {
+  if (functions_bytes_ == 0) return;
+  void* pages = mmap(nullptr, functions_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(pages != MAP_FAILED);
+  functions_ = static_cast<FunctionCode*>(pages);
+}
+
+InterpModule::~InterpModule() {
+  if (functions_ != nullptr) munmap(functions_, functions_bytes_);
+}
+
+void InterpModule::ensure_lowered(FunctionCode& code, const abi::RuntimeType* const* types) {
+  std::lock_guard lock(mutex_);
+  if (code.entry.load(std::memory_order_relaxed) != nullptr) return;
+  code.index = static_cast<u32>(&code - functions_) + module_->imported_functions;
+  code.module = this;
+  Lowered lowered = lower_function(*module_, {types, module_->types.size()}, options_, code);
+  const Word* entry = lowered.code.get();
+  lowered_.emplace(entry, std::pair(&code, std::move(lowered)));
+  code.entry.store(entry, std::memory_order_release);
+}
+
+const FunctionCode* InterpModule::find(const Word* pc) {
+  std::lock_guard lock(mutex_);
+  auto it = lowered_.upper_bound(pc);
+  if (it == lowered_.begin()) return nullptr;
+  const FunctionCode* code = std::prev(it)->second.first;
+  return pc < code->code + code->code_words ? code : nullptr;
+}
+
+namespace {
+
+// A fault inside a handler is an access beyond a guarded memory. Anything else is not ours.
+bool on_fault(os::Fault& fault, void*) {
+  if (fault.kind() == os::FaultKind::Arithmetic) return false;
+  const char* const pc = reinterpret_cast<const char*>(fault.pc());
+  if (pc < __start_berth_guest || pc >= __stop_berth_guest) return false;
+#if defined(__x86_64__)
+  // The third argument of preserve_none: the memory's base.
+  const auto* context = static_cast<const ucontext_t*>(fault.context());
+  const u64 base = static_cast<u64>(context->uc_mcontext.gregs[REG_R14]);
+  if (base == 0 || reinterpret_cast<u64>(fault.address()) - base >= abi::kGuardedReservation) return false;
+#endif
+  fault.set_pc(reinterpret_cast<std::uintptr_t>(&fault_landing));
+  return true;
+}
+
+// Enters guest code; returns when the activation's first frame has returned or `unwind` is set.
+[[gnu::noinline]] void run(Activation& here, const FunctionCode* callee, Slot* fp, InstanceContext* ctx, StoreContext* st) {
+  if (__builtin_setjmp(here.jump) != 0) return;
+  const Word* pc = callee->entry.load(std::memory_order_acquire);
+  u8* mem = ctx->memory0_base;
+  reinterpret_cast<Handler>(*pc)(pc, fp, mem, ctx, st, 0, v128{});
+}
+
+class Interpreter final : public runtime::Executor {
+ public:
+  explicit Interpreter(const InterpreterConfig& config) : options_{config.fuel, config.deterministic_relaxed} {}
+
+  std::unique_ptr<runtime::ModuleCode> prepare(std::shared_ptr<const wasm::Module> module) override {
+    return std::make_unique<InterpModule>(std::move(module), options_);
+  }
+
+  Outcome<void> invoke(abi::FunctionInstance& function, StoreContext& store, Slot* values) override {
+    CHECK(function.host == nullptr);
+    if (auto ready = os::ensure_signal_stack(); !ready) {
+      return runtime::trap(TrapCode::HostError, ready.error().to_string());
+    }
+    auto* callee = static_cast<FunctionCode*>(function.code);
+    Activation here;
+    here.previous = activation(&store);
+    here.base = store.stack_top;
+    Slot* const top = store.stack_top;
+    store.activation = &here;
+    const TrapCode refused = prepare_call(callee, function.context, &store, here.base);
+    if (refused == TrapCode::None) {
+      std::memcpy(here.base, values, callee->param_slots * sizeof(Slot));
+      clear_locals(here.base, callee);
+      write_header(here.base + callee->local_slots, exit_pc(), nullptr, function.context);
+      run(here, callee, here.base, function.context, &store);
+    } else {
+      here.unwind = std::make_unique<Unwind>();
+      here.unwind->trap = refused;
+      walk_outer(&here, here.unwind->backtrace);
+    }
+    store.activation = here.previous;
+    store.stack_top = top;
+    if (here.unwind) return std::unexpected(std::move(here.unwind));
+    std::memcpy(values, here.base, callee->result_slots * sizeof(Slot));
+    return {};
+  }
+
+  void backtrace(const StoreContext& store, std::vector<Frame>& out) override {
+    for (const auto* a = static_cast<const Activation*>(store.activation); a != nullptr; a = a->previous)
+      if (a->pc != nullptr) walk(a->pc, a->fp, a->ctx, out);
+  }
+
+ private:
+  LoweringOptions options_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<runtime::Executor>> make_interpreter(const InterpreterConfig& config) {
+  static const Result<> installed = os::add_fault_handler(on_fault, nullptr);
+  if (!installed) return fail(installed.error().code(), installed.error().detail());
+  return std::make_unique<Interpreter>(config);
+}
+
+}  // namespace berth::interp
