@@ -42,6 +42,8 @@ Handler atomic_handler(wasm::Op op);
 
 // Vector instructions: [h] [a=dst b c d] [immediate words]
 Handler simd_handler(wasm::Op op);
+// The same, of relaxed instructions what is fastest on this machine.
+Handler relaxed_handler(wasm::Op op);
 
 // Everything else has one handler each, named after what it does; operands beside.
 #define BERTH_CONTROL_HANDLERS(X)                                                                      \

@@ -176,7 +176,7 @@ void Lowering::vector(Op op, u32 operands, Kind result, u32 immediate) {
   for (u32 i = operands; i > 0; --i) popped[i - 1] = pop();
   for (u32 i = 0; i < operands; ++i) slots[i] = slot_of(popped[i]);
   const u32 dst = push_home(result);
-  const u32 at = emit(simd_handler(op), operands == 3 ? pack(dst, slots[0], slots[1], slots[2])
+  const u32 at = emit(options_.deterministic_relaxed ? simd_handler(op) : relaxed_handler(op), operands == 3 ? pack(dst, slots[0], slots[1], slots[2])
                                                       : pack(dst, slots[0], slots[1], immediate));
   clobbered_int();
   clobbered_float();
