@@ -45,24 +45,28 @@ Handler simd_handler(wasm::Op op);
 // The same, of relaxed instructions what is fastest on this machine.
 Handler relaxed_handler(wasm::Op op);
 
+// Moves and the like: [a b …] as steps.h has them.
+extern const Handler op_jump;         // [- - offset32]
+extern const Handler op_jump_back;    // [- - offset32]
+extern const Handler op_copy;         // [a=dst b=src]
+extern const Handler op_copy_float;   // [a=dst b=src], through vacc
+extern const Handler op_copy2;        // [a=dst b=src c=dst d=src]
+extern const Handler op_const32;      // [a - imm32], sign-extended
+extern const Handler op_acc_to_slot;  // [a]
+extern const Handler op_select;       // [a=dst b=true c=false d=condition]
+extern const Handler op_select_acc;   // the condition in acc
+extern const Handler op_global_get;   // [a - index32], defined here, one slot
+extern const Handler op_global_set;   // [a - index32]
+
 // Everything else has one handler each, named after what it does; operands beside.
 #define BERTH_CONTROL_HANDLERS(X)                                                                      \
   X(op_unreachable)          /* */                                                                     \
   X(op_exit)                 /* leaves the interpreter: the base frame returned */                     \
-  X(op_jump)                 /* [- - offset32] */                                                      \
-  X(op_jump_back)            /* [- - offset32] */                                                      \
   X(op_br_table)             /* [a - count32] count+1 words of offsets */                              \
   X(op_fuel)                 /* [- - cost32] */                                                        \
-  X(op_copy)                 /* [a=dst b=src] */                                                       \
-  X(op_copy_float)           /* [a=dst b=src], through vacc */                                         \
-  X(op_copy2)                /* [a=dst b=src c=dst d=src] */                                           \
   X(op_copy_v128)            /* [a=dst b=src] */                                                       \
-  X(op_const32)              /* [a - imm32], sign-extended */                                          \
   X(op_const64)              /* [a] [value] */                                                         \
   X(op_const128)             /* [a] [low] [high] */                                                    \
-  X(op_acc_to_slot)          /* [a] */                                                                 \
-  X(op_select)               /* [a=dst b=true c=false d=condition] */                                  \
-  X(op_select_acc)           /* the condition in acc */                                                \
   X(op_select_v128)          /* [a b c d] */                                                           \
   X(op_call)                 /* [a=frame] [callee FunctionCode] [caller FunctionCode] */               \
   X(op_call_function)        /* [a=frame] [function index] [caller]: any function of the index space */ \
@@ -83,9 +87,7 @@ Handler relaxed_handler(wasm::Op op);
   X(op_mul_wide_s)           /* [a=first of two, receives two] */                                      \
   X(op_mul_wide_u)           /* the same */                                                            \
   X(op_atomic_fence)         /* */                                                                     \
-  X(op_global_get)           /* [a - index32], defined here, one slot */                               \
   X(op_global_get_float)     /* the same into vacc */                                                  \
-  X(op_global_set)           /* [a - index32] */                                                       \
   X(op_global_get_any)       /* [a b=is_v128 index32], in the whole index space */                     \
   X(op_global_set_any)       /* [a b=is_v128 index32] */                                               \
   X(op_table_get)            /* [a=dst b=index c=table d=is_64] */                                     \

@@ -7,12 +7,6 @@ namespace berth::interp {
 
 BERTH_HANDLER op_unreachable(BERTH_REGS) { BERTH_RAISE(TrapCode::Unreachable); }
 
-BERTH_HANDLER op_jump(BERTH_REGS) { BERTH_GO(pc + field_imm(pc)); }
-
-BERTH_HANDLER op_jump_back(BERTH_REGS) {
-  if (st->interrupt.load(std::memory_order_relaxed)) [[unlikely]] BERTH_RAISE(TrapCode::Interrupted);
-  BERTH_GO(pc + field_imm(pc));
-}
 
 BERTH_HANDLER op_br_table(BERTH_REGS) {
   // Targets may lie behind; a loop made of br_table alone must still see interrupts.
@@ -29,30 +23,9 @@ BERTH_HANDLER op_fuel(BERTH_REGS) {
   BERTH_NEXT(2);
 }
 
-BERTH_HANDLER op_copy(BERTH_REGS) {
-  acc = fp[field_b(pc)];
-  fp[field_a(pc)] = acc;
-  BERTH_NEXT(2);
-}
-BERTH_HANDLER op_copy_float(BERTH_REGS) {
-  const f64 v = load_slot<f64>(fp, field_b(pc));
-  to_acc(v, acc, vacc);
-  store_slot(fp, field_a(pc), v);
-  BERTH_NEXT(2);
-}
-BERTH_HANDLER op_copy2(BERTH_REGS) {
-  const Slot first = fp[field_b(pc)], second = fp[field_d(pc)];
-  fp[field_a(pc)] = first;
-  fp[field_c(pc)] = second;
-  BERTH_NEXT(2);
-}
 BERTH_HANDLER op_copy_v128(BERTH_REGS) {
   std::memcpy(&vacc, fp + field_b(pc), sizeof vacc);
   std::memcpy(fp + field_a(pc), &vacc, sizeof vacc);
-  BERTH_NEXT(2);
-}
-BERTH_HANDLER op_const32(BERTH_REGS) {
-  fp[field_a(pc)] = static_cast<u64>(static_cast<i64>(field_imm(pc)));
   BERTH_NEXT(2);
 }
 BERTH_HANDLER op_const64(BERTH_REGS) {
@@ -64,23 +37,7 @@ BERTH_HANDLER op_const128(BERTH_REGS) {
   std::memcpy(fp + field_a(pc), &vacc, sizeof vacc);
   BERTH_NEXT(4);
 }
-BERTH_HANDLER op_acc_to_slot(BERTH_REGS) {
-  fp[field_a(pc)] = acc;
-  BERTH_NEXT(2);
-}
 
-BERTH_HANDLER op_select(BERTH_REGS) {
-  const u32 source = load_slot<u32>(fp, field_d(pc)) != 0 ? field_b(pc) : field_c(pc);
-  acc = fp[source];
-  fp[field_a(pc)] = acc;
-  BERTH_NEXT(2);
-}
-BERTH_HANDLER op_select_acc(BERTH_REGS) {
-  const u32 source = static_cast<u32>(acc) != 0 ? field_b(pc) : field_c(pc);
-  acc = fp[source];
-  fp[field_a(pc)] = acc;
-  BERTH_NEXT(2);
-}
 BERTH_HANDLER op_select_v128(BERTH_REGS) {
   const u32 source = load_slot<u32>(fp, field_d(pc)) != 0 ? field_b(pc) : field_c(pc);
   std::memcpy(&vacc, fp + source, sizeof vacc);
@@ -88,20 +45,11 @@ BERTH_HANDLER op_select_v128(BERTH_REGS) {
   BERTH_NEXT(2);
 }
 
-BERTH_HANDLER op_global_get(BERTH_REGS) {
-  acc = ctx->defined_globals[static_cast<u32>(field_imm(pc))].value[0];
-  fp[field_a(pc)] = acc;
-  BERTH_NEXT(2);
-}
 BERTH_HANDLER op_global_get_float(BERTH_REGS) {
   f64 v;
   std::memcpy(&v, ctx->defined_globals[static_cast<u32>(field_imm(pc))].value, sizeof v);
   to_acc(v, acc, vacc);
   store_slot(fp, field_a(pc), v);
-  BERTH_NEXT(2);
-}
-BERTH_HANDLER op_global_set(BERTH_REGS) {
-  ctx->defined_globals[static_cast<u32>(field_imm(pc))].value[0] = fp[field_a(pc)];
   BERTH_NEXT(2);
 }
 BERTH_HANDLER op_global_get_any(BERTH_REGS) {

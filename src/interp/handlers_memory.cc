@@ -3,8 +3,7 @@
 #include <array>
 
 #include "interp/handlers.h"
-#include "interp/numeric_memory.h"
-#include "interp/op_traits.h"
+#include "interp/steps.h"
 
 namespace berth::interp {
 
@@ -13,50 +12,10 @@ namespace {
 using abi::TrapCode;
 using wasm::Op;
 
-template <Op op>
-[[gnu::always_inline]] inline auto load_from(const u8* p) {
-  if constexpr (op == Op::V128Load) {
-    v128 v;
-    std::memcpy(&v, p, sizeof v);
-    return v;
-  } else {
-    return Load<op>::apply(p);
-  }
-}
-template <Op op, typename T>
-[[gnu::always_inline]] inline void store_to(u8* p, T v) {
-  if constexpr (op == Op::V128Store) std::memcpy(p, &v, sizeof v);
-  else Store<op>::apply(p, v);
-}
-
 template <Op op, Src A, Dst D>
-BERTH_HANDLER load(BERTH_REGS) {
-  u64 address;
-  if constexpr (A == Src::Slot) address = u64{load_slot<u32>(fp, field_b(pc))} + static_cast<u32>(field_imm(pc));
-  else if constexpr (A == Src::Acc) address = u64{static_cast<u32>(acc)} + static_cast<u32>(field_imm(pc));
-  else address = pc[2];
-  const auto value = load_from<op>(mem + address);
-  BERTH_ACCESS_BARRIER();
-  to_acc(value, acc, vacc);
-  if constexpr (D == Dst::Slot) store_slot(fp, field_a(pc), value);
-  BERTH_NEXT(A == Src::Const ? 3 : 2);
-}
-
+constexpr Handler load = steps<LoadStep<op, A, D>>;
 template <Op op, Src A, Src V>
-BERTH_HANDLER store(BERTH_REGS) {
-  using T = OperandOf<op, 1>;
-  u64 address;
-  if constexpr (A == Src::Slot) address = u64{load_slot<u32>(fp, field_a(pc))} + static_cast<u32>(field_imm(pc));
-  else if constexpr (A == Src::Acc) address = u64{static_cast<u32>(acc)} + static_cast<u32>(field_imm(pc));
-  else address = pc[2];
-  T value;
-  if constexpr (V == Src::Slot) value = load_slot<T>(fp, field_b(pc));
-  else if constexpr (V == Src::Acc) value = from_acc<T>(acc, vacc);
-  else value = load_slot<T>(pc, A == Src::Const ? 3 : 2);
-  store_to<op>(mem + address, value);
-  BERTH_ACCESS_BARRIER();
-  BERTH_NEXT(2 + (A == Src::Const) + (V == Src::Const));
-}
+constexpr Handler store = steps<StoreStep<op, A, V>>;
 
 // The bytes of an access, or null when it is out of bounds.
 [[gnu::always_inline]] inline u8* checked(abi::InstanceContext* ctx, const Word* pc, const Slot* fp, u32 width) {

@@ -2,8 +2,7 @@
 #include <array>
 
 #include "interp/handlers.h"
-#include "interp/numeric.h"
-#include "interp/op_traits.h"
+#include "interp/steps.h"
 
 namespace berth::interp {
 
@@ -11,91 +10,44 @@ namespace {
 
 using wasm::Op;
 
-BERTH_HANDLER op_interrupted(BERTH_REGS) { BERTH_RAISE(TrapCode::Interrupted); }
-
-template <typename T, Src src>
-[[gnu::always_inline]] inline T read_left(const Word* pc, const Slot* fp, u64 acc, v128 vacc) {
-  if constexpr (src == Src::Slot) return load_slot<T>(fp, field_b(pc));
-  else if constexpr (src == Src::Acc) return from_acc<T>(acc, vacc);
-  else return load_slot<T>(pc, 2);
-}
-template <typename T, Src src>
-[[gnu::always_inline]] inline T read_right(const Word* pc, const Slot* fp, u64 acc, v128 vacc) {
-  if constexpr (src == Src::Slot) return load_slot<T>(fp, field_c(pc));
-  else if constexpr (src == Src::Acc) return from_acc<T>(acc, vacc);
-  else if constexpr (src == Src::Imm) return static_cast<T>(static_cast<i64>(field_imm(pc)));
-  else return load_slot<T>(pc, 2);
-}
-
+// Those that may trap.
 template <Op op, Src L, Src R, Dst D>
-BERTH_HANDLER binary(BERTH_REGS) {
+BERTH_HANDLER trapping_binary(BERTH_REGS) {
   const auto x = read_left<OperandOf<op, 0>, L>(pc, fp, acc, vacc);
   const auto y = read_right<OperandOf<op, 1>, R>(pc, fp, acc, vacc);
   ResultOf<op> z;
-  if constexpr (traps(op)) {
-    if (const TrapCode code = Trapping<op>::apply(x, y, z); code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
-  } else {
-    z = Numeric<op>::apply(x, y);
-  }
+  if (const TrapCode code = Trapping<op>::apply(x, y, z); code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
   to_acc(z, acc, vacc);
   if constexpr (D == Dst::Slot) store_slot(fp, field_a(pc), z);
   BERTH_NEXT(L == Src::Const || R == Src::Const ? 3 : 2);
 }
 
 template <Op op, Src S, Dst D>
-BERTH_HANDLER unary(BERTH_REGS) {
-  const auto x = read_left<OperandOf<op, 0>, S>(pc, fp, acc, vacc);
+BERTH_HANDLER trapping_unary(BERTH_REGS) {
   ResultOf<op> z;
-  if constexpr (traps(op)) {
-    if (const TrapCode code = Trapping<op>::apply(x, z); code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
-  } else {
-    z = Numeric<op>::apply(x);
-  }
+  const TrapCode code = Trapping<op>::apply(read_left<OperandOf<op, 0>, S>(pc, fp, acc, vacc), z);
+  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
   to_acc(z, acc, vacc);
   if constexpr (D == Dst::Slot) store_slot(fp, field_a(pc), z);
   BERTH_NEXT(2);
 }
 
-
-// The rest of a conditional branch. A backward one gives an interrupt its chance.
-#define BERTH_BRANCH(condition, offset, length)                                                        \
-  do {                                                                                                 \
-    if (condition) {                                                                                   \
-      if constexpr (backward) {                                                                        \
-        if (st->interrupt.load(std::memory_order_relaxed)) [[unlikely]] BERTH_TAIL(op_interrupted);    \
-      }                                                                                                \
-      BERTH_GO(pc + (offset));                                                                         \
-    }                                                                                                  \
-    BERTH_NEXT(length);                                                                                \
-  } while (false)
-
+template <Op op, Src L, Src R, Dst D>
+consteval Handler binary() {
+  if constexpr (traps(op)) return trapping_binary<op, L, R, D>;
+  else return steps<Binary<op, L, R, D>>;
+}
+template <Op op, Src S, Dst D>
+consteval Handler unary() {
+  if constexpr (traps(op)) return trapping_unary<op, S, D>;
+  else return steps<Unary<op, S, D>>;
+}
 template <Op op, Src L, Src R, bool if_true, bool backward>
-BERTH_HANDLER compare_branch(BERTH_REGS) {
-  using T = OperandOf<op, 0>;
-  T x, y;
-  if constexpr (L == Src::Slot) x = load_slot<T>(fp, field_a(pc));
-  else x = from_acc<T>(acc, vacc);
-  if constexpr (R == Src::Slot) y = load_slot<T>(fp, field_b(pc));
-  else if constexpr (R == Src::Acc) y = from_acc<T>(acc, vacc);
-  else y = load_slot<T>(pc, 2);
-  BERTH_BRANCH((Numeric<op>::apply(x, y) != 0) == if_true, field_imm(pc), (R == Src::Const ? 3 : 2));
-}
-
+constexpr Handler compare_branch = steps_and_branch<CompareBranch<op, L, R, if_true>, backward>;
 template <Src src, bool if_true, bool backward>
-BERTH_HANDLER test_branch(BERTH_REGS) {
-  u32 x;
-  if constexpr (src == Src::Slot) x = load_slot<u32>(fp, field_a(pc));
-  else x = static_cast<u32>(acc);
-  BERTH_BRANCH((x != 0) == if_true, field_imm(pc), 2);
-}
-
+constexpr Handler test_branch = steps_and_branch<TestBranch<src, if_true>, backward>;
 template <Src src, bool if_null, bool backward>
-BERTH_HANDLER null_branch(BERTH_REGS) {
-  u64 x;
-  if constexpr (src == Src::Slot) x = fp[field_a(pc)];
-  else x = acc;
-  BERTH_BRANCH((x == 0) == if_null, field_imm(pc), 2);
-}
+constexpr Handler null_branch = steps_and_branch<NullBranch<src, if_null>, backward>;
 
 // Tables of handlers, one row an instruction that has them, in the order of the opcode table.
 struct BinaryRow {
@@ -111,17 +63,17 @@ struct CompareRow {
 template <Op op, Dst D>
 consteval void fill_binary(BinaryRow& row) {
   constexpr u32 d = static_cast<u32>(D);
-  row.form[static_cast<u32>(BinForm::SS)][d] = binary<op, Src::Slot, Src::Slot, D>;
-  row.form[static_cast<u32>(BinForm::SA)][d] = binary<op, Src::Slot, Src::Acc, D>;
-  row.form[static_cast<u32>(BinForm::AS)][d] = binary<op, Src::Acc, Src::Slot, D>;
+  row.form[static_cast<u32>(BinForm::SS)][d] = binary<op, Src::Slot, Src::Slot, D>();
+  row.form[static_cast<u32>(BinForm::SA)][d] = binary<op, Src::Slot, Src::Acc, D>();
+  row.form[static_cast<u32>(BinForm::AS)][d] = binary<op, Src::Acc, Src::Slot, D>();
   if constexpr (kIsInt<OperandOf<op, 1>>) {
-    row.form[static_cast<u32>(BinForm::SI)][d] = binary<op, Src::Slot, Src::Imm, D>;
-    row.form[static_cast<u32>(BinForm::AI)][d] = binary<op, Src::Acc, Src::Imm, D>;
+    row.form[static_cast<u32>(BinForm::SI)][d] = binary<op, Src::Slot, Src::Imm, D>();
+    row.form[static_cast<u32>(BinForm::AI)][d] = binary<op, Src::Acc, Src::Imm, D>();
   }
-  row.form[static_cast<u32>(BinForm::SK)][d] = binary<op, Src::Slot, Src::Const, D>;
-  row.form[static_cast<u32>(BinForm::AK)][d] = binary<op, Src::Acc, Src::Const, D>;
-  row.form[static_cast<u32>(BinForm::KS)][d] = binary<op, Src::Const, Src::Slot, D>;
-  row.form[static_cast<u32>(BinForm::KA)][d] = binary<op, Src::Const, Src::Acc, D>;
+  row.form[static_cast<u32>(BinForm::SK)][d] = binary<op, Src::Slot, Src::Const, D>();
+  row.form[static_cast<u32>(BinForm::AK)][d] = binary<op, Src::Acc, Src::Const, D>();
+  row.form[static_cast<u32>(BinForm::KS)][d] = binary<op, Src::Const, Src::Slot, D>();
+  row.form[static_cast<u32>(BinForm::KA)][d] = binary<op, Src::Const, Src::Acc, D>();
 }
 template <Op op>
 consteval BinaryRow binary_row() {
@@ -132,8 +84,8 @@ consteval BinaryRow binary_row() {
 }
 template <Op op>
 consteval UnaryRow unary_row() {
-  return {{{unary<op, Src::Slot, Dst::Slot>, unary<op, Src::Slot, Dst::Acc>},
-           {unary<op, Src::Acc, Dst::Slot>, unary<op, Src::Acc, Dst::Acc>}}};
+  return {{{unary<op, Src::Slot, Dst::Slot>(), unary<op, Src::Slot, Dst::Acc>()},
+           {unary<op, Src::Acc, Dst::Slot>(), unary<op, Src::Acc, Dst::Acc>()}}};
 }
 template <Op op, Src L, Src R>
 consteval void fill_compare(Handler (&form)[2][2]) {
@@ -215,6 +167,8 @@ constexpr auto kUnaryRows = unary_rows();
 constexpr auto kCompareRows = compare_rows();
 
 }  // namespace
+
+BERTH_HANDLER op_interrupted(BERTH_REGS) { BERTH_RAISE(TrapCode::Interrupted); }
 
 Handler binary_handler(Op op, BinForm form, Dst dst) {
   const u32 row = kBinaryIndex[static_cast<u32>(op)];

@@ -1,6 +1,7 @@
 #include "interp/lower.h"
 
 #include "base/result.h"
+#include "interp/fusion.h"
 
 namespace berth::interp {
 
@@ -44,6 +45,7 @@ u32 Lowering::push_home(Kind kind) { return push(Operand::Home, kind, 0, 0).home
 
 u32 Lowering::emit(Handler handler, Word operands) {
   const u32 at = static_cast<u32>(code_.size());
+  starts_.push_back(at);
   code_.push_back(reinterpret_cast<Word>(handler));
   code_.push_back(operands);
   last_ = {};
@@ -104,16 +106,16 @@ void Lowering::move_to(u32 dst, const Operand& o) {
     const Accumulator kept = int_acc_;
     emit(op_acc_to_slot, pack(dst, 0, 0, 0));
     wrote(dst, 1);
-    if (dst != kept.slot) int_acc_ = kept;
+    if (dst != kept.slot) int_acc_ = o.where == Operand::Home ? Accumulator{dst, kNone, nullptr} : kept;
     pin();
     return;
   }
   // A copy right before, whose result this one does not read, becomes a copy of two.
-  if (last_.at != kNone && code_[last_.at] == reinterpret_cast<Word>(static_cast<Handler>(op_copy)) &&
+  if (last_.at != kNone && code_[last_.at] == reinterpret_cast<Word>(op_copy) &&
       last_.at + 2 == code_.size() && last_.dst != o.slot && last_.dst != dst) {
     const u32 at = last_.at, first = last_.dst;
     const u32 source = static_cast<u32>(code_[at + 1] >> 16 & 0xFFFF);
-    code_[at] = reinterpret_cast<Word>(static_cast<Handler>(op_copy2));
+    code_[at] = reinterpret_cast<Word>(op_copy2);
     code_[at + 1] = pack(first, source, dst, o.slot);
     int_acc_ = last_.int_before;
     wrote(first, 1);
@@ -170,6 +172,18 @@ void Lowering::place_fuel() {
   if (fuel_at_ != kNone) code_[fuel_at_ + 1] = pack_imm(0, 0, static_cast<i32>(fuel_cost_));
   fuel_at_ = emit(op_fuel, 0);
   fuel_cost_ = 0;
+}
+
+// Puts fused handlers where sequences that have one begin. The words of each instruction stay, so branches
+// into the middle of a sequence find what they expect.
+void Lowering::fuse() {
+  for (size_t i = 0; i < starts_.size(); ++i) {
+    Handler sequence[kMaxFused];
+    u32 count = 0;
+    for (; count < kMaxFused && i + count < starts_.size(); ++count)
+      sequence[count] = reinterpret_cast<Handler>(code_[starts_[i + count]]);
+    if (const Handler fused = fused_handler({sequence, count})) code_[starts_[i]] = reinterpret_cast<Word>(fused);
+  }
 }
 
 Lowered lower_function(const wasm::Module& module, std::span<const abi::RuntimeType* const> types,

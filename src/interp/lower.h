@@ -69,6 +69,7 @@ class Lowering {
     u32 lhs = 0, rhs = 0;         // slots
     u64 constant = 0;
     Accumulator int_before, float_before;
+    bool negates = false;  // an i32.eqz of the comparison in negated_
   };
   struct Fixup {
     enum What : u8 { Offset32, TableWord, HandlerTarget } what;
@@ -170,6 +171,7 @@ class Lowering {
   void set_offset(u32 at, u32 target);
   void mark_dead();
   void place_fuel();
+  void fuse();
 
   // Calls.
   void call(const wasm::FuncType& type, Handler handler, Word target, const Operand* index, u32 table, bool is_64);
@@ -190,6 +192,7 @@ class Lowering {
   wasm::CodeReader reader_;
 
   std::vector<Word> code_;
+  std::vector<u32> starts_;  // of the instructions in code_
   std::vector<CodeOffset> offsets_;
   std::vector<ExceptionHandler> handlers_;
   std::vector<Operand> stack_;
@@ -200,7 +203,7 @@ class Lowering {
   u32 first_home_ = 0;
   u32 max_slots_ = 0;
   Accumulator int_acc_, float_acc_;
-  Last last_;
+  Last last_, negated_;
   u32 skipped_ = 0;   // blocks opened in unreachable code
   bool dead_ = false;
   u32 fuel_at_ = kNone;

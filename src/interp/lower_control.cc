@@ -251,8 +251,13 @@ void Lowering::return_values() {
 Lowering::Pending Lowering::condition_branch(const Operand& condition, bool if_true, bool backward) {
   // Fuse with the comparison that has just been emitted.
   if (condition.where == Operand::Home && last_.fusable && last_.dst == condition.slot && last_.at != kNone) {
+    if (last_.negates) {
+      last_ = negated_;
+      if_true = !if_true;
+    }
     const Last cmp = last_;
     code_.resize(cmp.at);
+    while (!starts_.empty() && starts_.back() >= cmp.at) starts_.pop_back();
     int_acc_ = cmp.int_before;
     float_acc_ = cmp.float_before;
     if (cmp.op == Op::I32Eqz) {

@@ -97,6 +97,9 @@ void Lowering::binary(Op op, Kind operand, Kind result) {
 void Lowering::unary(Op op, Kind operand, Kind result) {
   (void)operand;
   const Operand o = pop();
+  const bool negates = op == Op::I32Eqz && o.where == Operand::Home && last_.fusable && !last_.negates && last_.dst == o.slot &&
+                       last_.op != Op::I64Eqz;
+  if (negates) negated_ = last_;
   u32 slot = 0;
   Src src = Src::Slot;
   if (in_acc(o)) {
@@ -111,6 +114,7 @@ void Lowering::unary(Op op, Kind operand, Kind result) {
   const u32 at = emit(unary_handler(op, src, Dst::Slot), pack(dst, slot, 0, 0));
   produced(at, dst, result, unary_handler(op, src, Dst::Acc));
   if (op == Op::I32Eqz || op == Op::I64Eqz) {
+    last_.negates = negates;
     last_.op = op;
     last_.fusable = true;
     last_.src = src;

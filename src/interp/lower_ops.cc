@@ -355,6 +355,7 @@ Lowered Lowering::run() {
   }
   if (fuel_at_ != kNone) code_[fuel_at_ + 1] = pack_imm(0, 0, static_cast<i32>(fuel_cost_));
   CHECK(max_slots_ <= 0xFFFF);
+  fuse();
   out_.frame_slots = max_slots_;
   out_.code_words = static_cast<u32>(code_.size());
   Lowered lowered{std::make_unique<Word[]>(code_.size()), std::make_unique<FunctionDetails>()};
