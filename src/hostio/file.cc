@@ -312,12 +312,13 @@ u64 File::available() const {
   return static_cast<u64>(bytes);
 }
 
-void ignore_sigpipe() {
-  struct sigaction current;
-  if (::sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL) {
+void ignore_io_signals() {
+  for (int signal : {SIGPIPE, SIGXFSZ}) {
+    struct sigaction current;
+    if (::sigaction(signal, nullptr, &current) != 0 || current.sa_handler != SIG_DFL) continue;
     struct sigaction ignore{};
     ignore.sa_handler = SIG_IGN;
-    ::sigaction(SIGPIPE, &ignore, nullptr);
+    ::sigaction(signal, &ignore, nullptr);
   }
 }
 

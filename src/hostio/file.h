@@ -95,7 +95,7 @@ class File {
   NoWait no_wait_write_ = NoWait::Unknown;
 };
 
-// Makes the whole process ignore SIGPIPE if nothing else was arranged. Once per process is enough.
-void ignore_sigpipe();
+// Makes the whole process ignore SIGPIPE and SIGXFSZ if nothing else was arranged. Once per process is enough.
+void ignore_io_signals();
 
 }  // namespace berth::hostio

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -129,8 +130,45 @@ TEST(File, FullPipeIsWrittenWholeOrNotWaitedFor) {
   EXPECT_EQ(total, first + big.size());
 }
 
+// A terminal cannot be asked not to wait: everything goes through the waiter.
+TEST(File, TerminalsAreWaitedFor) {
+  Handle master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!master || ::grantpt(master.fd()) != 0 || ::unlockpt(master.fd()) != 0) GTEST_SKIP() << "no pseudo-terminals";
+  char name[100];
+  ASSERT_EQ(::ptsname_r(master.fd(), name, sizeof name), 0);
+  Handle slave(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!slave) GTEST_SKIP() << "no pseudo-terminals";
+  termios raw;
+  ASSERT_EQ(::tcgetattr(slave.fd(), &raw), 0);
+  ::cfmakeraw(&raw);
+  ASSERT_EQ(::tcsetattr(slave.fd(), TCSANOW, &raw), 0);
+
+  PollWaiter w;
+  File f = std::move(*File::inherited(slave.fd()));
+  EXPECT_TRUE(f.is_terminal());
+  EXPECT_FALSE(f.may_seek());
+  ASSERT_TRUE(f.set_status({.nonblocking = true}));
+  EXPECT_EQ(error_of(read(f, w)), Errno::Again);
+  EXPECT_EQ(::write(master.fd(), "typed", 5), 5);
+  EXPECT_EQ(*read(f, w), "typed");
+  ASSERT_TRUE(f.set_status({}));
+  std::string big(100'000, 'x');
+  std::thread reader([&] {
+    std::vector<char> bytes(5000);
+    for (size_t total = 0; total < big.size();) {
+      ssize_t n = ::read(master.fd(), bytes.data(), bytes.size());
+      if (n <= 0) break;
+      total += static_cast<size_t>(n);
+    }
+    EXPECT_EQ(::write(master.fd(), "late", 4), 4);
+  });
+  EXPECT_EQ(*write(f, big, w), big.size());
+  EXPECT_EQ(*read(f, w), "late");
+  reader.join();
+}
+
 TEST(File, BrokenPipeIsAnError) {
-  ignore_sigpipe();
+  ignore_io_signals();
   Pipe p;
   PollWaiter w;
   File out = std::move(*File::inherited(p.writer.fd()));

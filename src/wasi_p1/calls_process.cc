@@ -1,6 +1,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "hostio/clock.h"
@@ -62,9 +63,17 @@ Expected<> Calls::clock_time_get(u32 id, u64, Pointer<u64> out) {
   return memory_.write(out, TRY(hostio::now(clock)));
 }
 
+constexpr size_t kRandomPart = 1 << 20;
+
 Expected<> Calls::random_get(Pointer<u8> buffer, u32 length) {
   std::span<u8> out = TRY(memory_.range(buffer.address, length));
-  TRY(hostio::fill_random(out));
+  // Gigabytes take seconds.
+  while (!out.empty()) {
+    if (state_.waiter.interrupted()) return std::unexpected(hostio::Errno::Canceled);
+    std::span<u8> part = out.first(std::min<size_t>(out.size(), kRandomPart));
+    TRY(hostio::fill_random(part));
+    out = out.subspan(part.size());
+  }
   return {};
 }
 

@@ -40,7 +40,7 @@ Result<> add_stream(State& state, const StandardStream& stream, int usual, u64 w
   int fd = stream.fd >= 0 ? stream.fd : usual;
   hostio::Io<hostio::File> file = hostio::File::inherited(fd);
   if (!file) {
-    if (file.error() != hostio::Errno::BadDescriptor)
+    if (stream.fd >= 0)
       return fail(os_error(static_cast<int>(file.error()), "cannot use descriptor " + std::to_string(fd)));
     state.descriptors.skip();
     return {};
@@ -73,7 +73,7 @@ WasiContext::WasiContext(std::unique_ptr<State> state) : state_(std::move(state)
 WasiContext::~WasiContext() = default;
 
 Result<std::unique_ptr<WasiContext>> WasiContext::create(WasiConfig config) {
-  hostio::ignore_sigpipe();
+  hostio::ignore_io_signals();
   TRY(check_strings(config.args, "an argument"));
   TRY(check_strings(config.environment, "an environment variable"));
   auto state = std::make_unique<State>(descriptor_limit(config.max_descriptors), config.interrupt_slice);

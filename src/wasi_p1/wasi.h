@@ -46,7 +46,7 @@ struct StandardStream {
   // Inherit: the process's own, which must stay open while the context lives. If it is not open,
   // the guest's is not either. Null: always at its end, and swallows what is written.
   enum Kind : u8 { Inherit, Null } kind = Inherit;
-  int fd = -1;  // when Inherit: another descriptor than the stream's usual one
+  int fd = -1;  // when Inherit: another descriptor than the stream's usual one; must be open
 };
 
 struct WasiConfig {
@@ -65,7 +65,7 @@ struct State;
 
 class WasiContext {
  public:
-  // Opens the grants. Makes the process ignore SIGPIPE. Fails with Usage (an argument with a NUL,
+  // Opens the grants. Makes the process ignore SIGPIPE and SIGXFSZ. Fails with Usage (an argument with a NUL,
   // …) or Io.
   static Result<std::unique_ptr<WasiContext>> create(WasiConfig config);
   ~WasiContext();
