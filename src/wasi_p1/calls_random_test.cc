@@ -49,7 +49,7 @@ TEST_F(RandomCalls, NeverHarmTheHost) {
   rlimit small = old;
   small.rlim_cur = 1 << 20;
   config.max_descriptors = 64;
-  config.directories.push_back({root, "/ro", .read_only = true});
+  config.directories.push_back({root, "/ro", true});
   config.environment = {"A=1"};
   config.args = {"x"};
   state().waiter.interrupt();
