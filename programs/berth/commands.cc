@@ -154,6 +154,12 @@ std::optional<UsageError> read_features(const Arguments& arguments, wasm::Featur
   return std::nullopt;
 }
 
+std::optional<UsageError> check_tier(const Arguments& arguments) {
+  const auto tier = arguments.value("--tier");
+  if (!tier || *tier == "interp") return std::nullopt;
+  return UsageError{"there is no tier " + std::string(*tier), "this Berth has the interpreter only: --tier interp"};
+}
+
 int version_command(const Arguments&) {
   Output out;
   out << "berth " BERTH_VERSION "\n";

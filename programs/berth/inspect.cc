@@ -10,13 +10,7 @@
 #include "berth/units.h"
 #include "engine/demangle.h"
 #include "engine/features_used.h"
-#if __has_include("text/printer.h")
 #include "text/printer.h"
-#else
-namespace berth::text {
-inline Result<std::string> print_module(const wasm::Module&) { return fail(ErrorCode::NotSupported); }
-}  // namespace berth::text
-#endif
 
 namespace berth::cli {
 namespace {

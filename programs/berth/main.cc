@@ -1,25 +1,13 @@
 // The program `berth`: finds the command and hands over to it.
 
-#include <fcntl.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include "berth/commands.h"
 #include "berth/output.h"
+#include "berth/streams.h"
 
 namespace berth::cli {
 namespace {
-
-// A standard stream that is closed would hand its number to the next file that is opened: a guest's output
-// could end up in a file that was granted for something else.
-void reserve_standard_streams() {
-  for (int fd = 0; fd <= 2; ++fd) {
-    if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    // Reading and writing fail through a descriptor that is only a path.
-    if (open("/", O_PATH | O_CLOEXEC) != fd) _exit(kExitFailure);
-  }
-}
 
 int help_command(std::span<char* const> words) {
   Output out;

@@ -31,8 +31,8 @@ class Arguments;
 
 struct Command {
   std::string_view name;
-  std::string_view usage;    // what follows the name: "[OPTION…] FILE [ARG…]"
-  std::string_view summary;  // one line
+  std::string_view usage;         // what follows the name: "[OPTION…] FILE [ARG…]"
+  std::string_view summary;       // one line
   std::string_view details = {};  // more, for its own help page; may be empty
   std::span<const Option> options = {};
   u32 min_operands = 0;

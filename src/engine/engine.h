@@ -66,7 +66,8 @@ Result<std::shared_ptr<const wasm::Module>> compile_binary(std::vector<u8> bytes
 
 class Engine {
  public:
-  explicit Engine(Config config);
+  // Fails with System when the process cannot be prepared for running guests.
+  static Result<std::unique_ptr<Engine>> create(const Config& config);
   ~Engine();
   Engine(const Engine&) = delete;
 
@@ -81,7 +82,9 @@ class Engine {
   std::shared_ptr<const runtime::PreparedModule> prepare(std::shared_ptr<const wasm::Module> module);
 
  private:
-  Config config_;
+  Engine(const Config& config, std::unique_ptr<runtime::Executor> executor);
+
+  const Config config_;
   std::unique_ptr<runtime::Executor> executor_;
 };
 
