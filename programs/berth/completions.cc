@@ -42,9 +42,9 @@ std::string first_line(std::string_view text) {
 }
 
 std::string bash_values(Complete complete) {
-  if (complete == Complete::File) return "COMPREPLY=($(compgen -f -- \"$word\")); compopt -o filenames";
+  if (complete == Complete::File) return "COMPREPLY=($(compgen -f -- \"$word\")); compopt -o filenames 2>/dev/null";
   if (complete == Complete::Folder)
-    return "COMPREPLY=($(compgen -d -S / -- \"$word\")); compopt -o filenames -o nospace";
+    return "COMPREPLY=($(compgen -d -S / -- \"$word\")); compopt -o filenames -o nospace 2>/dev/null";
   return "COMPREPLY=($(compgen -W '" + words(complete) + "' -- \"$word\"))";
 }
 

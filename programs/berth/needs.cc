@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/demangle.h"
+#include "wasi_p1/wasi.h"
 
 namespace berth::cli {
 namespace {
@@ -39,10 +40,11 @@ Group group_of(std::string_view name) {
   return Group::None;
 }
 
-bool is_wasi(std::string_view module) { return module == "wasi_snapshot_preview1" || module == "wasi_unstable"; }
-
 // What is known about imports of other worlds.
 std::pair<std::string, std::string> foreign(std::string_view module) {
+  if (module == "wasi_snapshot_preview1" || module == "wasi_unstable") {
+    return {"WASI 0.1, which has no such function", "build it anew"};
+  }
   if (module.starts_with("wasi:")) return {"WASI 0.2 or later", "build it as a module for WASI 0.1"};
   if (module == "wasi") return {"threads of WASI", "which Berth does not have"};
   if (module == "wbg" || module.starts_with("__wbindgen") || module.starts_with("./") || module == "go" ||
@@ -66,7 +68,7 @@ Needs needs_of(const wasm::Module& module) {
   std::vector<std::string> by_group[std::size(kGroups) + 1];
   for (const auto& i : module.imports) {
     const std::string shown = engine::printable(i.name);
-    if (is_wasi(i.module)) {
+    if (wasi_p1::is_wasi_function(i.module, i.name)) {
       if (const Group g = group_of(i.name); g != Group::None) {
         by_group[static_cast<size_t>(g)].push_back(shown);
         continue;

@@ -43,6 +43,12 @@ const Option* find_option(const Command& command, std::string_view name) {
   return nullptr;
 }
 
+std::string usage_line(const Command& command) {
+  std::string out = "usage: berth " + std::string(command.name);
+  if (!command.usage.empty()) out += " " + std::string(command.usage);
+  return out;
+}
+
 // Text wrapped into a column that starts at `indent`, the first line already there.
 void append_wrapped(std::string& out, std::string_view text, size_t indent) {
   for (char c : text) {
@@ -116,7 +122,7 @@ std::expected<Arguments, UsageError> Arguments::parse(const Command& command, st
         UsageError{out.operands_.size() < command.min_operands
                        ? (command.operands == Complete::File ? "no file was named" : "an argument is missing")
                        : "too many arguments: " + std::string(out.operands_[command.max_operands]),
-                   "usage: berth " + std::string(command.name) + " " + std::string(command.usage)});
+                   usage_line(command)});
   }
   return out;
 }
@@ -156,9 +162,7 @@ std::string help_page() {
 }
 
 std::string help_page(const Command& command) {
-  std::string out = "usage: berth " + std::string(command.name);
-  if (!command.usage.empty()) out += " " + std::string(command.usage);
-  out += "\n\n" + std::string(command.summary) + ".\n";
+  std::string out = usage_line(command) + "\n\n" + std::string(command.summary) + ".\n";
   if (!command.details.empty()) out += "\n" + std::string(command.details) + "\n";
   std::vector<std::pair<std::string, std::string_view>> rows;
   for (const Option& o : command.options) {

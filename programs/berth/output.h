@@ -38,7 +38,7 @@ int write_all(int fd, std::string_view text);
 void print_error(std::string_view message, std::string_view hint = {});
 // The same for what is wrong with the way Berth was called; kExitUsage.
 int usage_error(const UsageError& error);
-// The same for a module that could not be loaded; kExitFailure.
+// Prints why a module could not be loaded; kExitFailure.
 int load_error(const engine::LoadFailure& failure);
 
 }  // namespace berth::cli

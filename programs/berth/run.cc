@@ -39,9 +39,7 @@ std::unexpected<Stop> stop(std::string_view message, std::string_view hint = {})
 
 std::string file_name(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
 
-bool is_wasi(const wasm::Import& import) {
-  return import.module == "wasi_snapshot_preview1" || import.module == "wasi_unstable";
-}
+bool is_wasi(std::string_view module) { return module == "wasi_snapshot_preview1" || module == "wasi_unstable"; }
 
 // One run of a guest: what was asked for, and all that lives while it runs.
 class Run {
@@ -184,14 +182,16 @@ OrStop<> Run::define_wasi() {
   }
   const Error& error = context.error();
   if (error.kind() == ErrorKind::Usage) return stop(UsageError{error.detail(), {}});
-  return stop("cannot grant what was asked for: " + error.to_string(),
+  return stop(error.to_string(),
               arguments_.has("--dir") ? "a folder must exist and be readable before it can be granted" : "");
 }
 
 std::unexpected<Stop> Run::report_missing(const wasm::Module& module, std::string_view path) {
   std::string message = printable(path) + " needs what nothing here provides:";
+  std::vector<std::string> lacking;
   for (const auto& import : module.imports) {
     if (linker_->find(import.module, import.name)) continue;
+    lacking.push_back(printable(import.module));
     message += "\n  " + printable(import.module) + " " + printable(import.name) + "  " + wasm::to_string(import.kind);
     if (import.kind == wasm::ExternKind::Func)
       message += " " + wasm::to_string(module.func_type(wasm::FuncIdx(import.index)));
@@ -199,8 +199,10 @@ std::unexpected<Stop> Run::report_missing(const wasm::Module& module, std::strin
   const Needs needs = needs_of(module);
   std::string hint;
   for (const Need& need : needs.foreign) {
+    if (std::ranges::find(lacking, need.what) == lacking.end()) continue;
     if (!hint.empty()) hint += "\n  ";
-    hint += need.what + ": " + need.means + "; " + need.grant;
+    hint += need.what + ": " +
+            (is_wasi(need.what) ? "Berth provides it, but it has no such function" : need.means + "; " + need.grant);
   }
   return stop(message, hint);
 }
@@ -218,8 +220,12 @@ OrStop<Instance*> Run::instantiate(const Prepared& module, std::string_view path
     if (!linker_->find(import.module, import.name)) return report_missing(module->module(), path);
   }
   auto instance = linker_->instantiate(module);
-  if (!instance) return fail_with(std::move(instance).error(), path);
-  return *instance;
+  if (instance) return *instance;
+  if (auto* unwind = std::get_if<std::unique_ptr<Unwind>>(&instance.error()); unwind && (*unwind)->backtrace.empty()) {
+    (*unwind)->message = "while " + printable(path) + " was instantiated" +
+                         ((*unwind)->message.empty() ? "" : ": " + (*unwind)->message);
+  }
+  return fail_with(std::move(instance).error(), path);
 }
 
 OrStop<> Run::preload() {
@@ -261,7 +267,7 @@ Stop Run::report(const Unwind& unwind) {
                const auto it = names_.find(&module);
                return it == names_.end() ? std::string() : it->second;
              });
-  message.pop_back();
+  while (message.ends_with('\n')) message.pop_back();
   print_error(message, hint);
   return Stop{kExitTrap};
 }
@@ -340,7 +346,8 @@ OrStop<int> Run::run() {
   engine_ = std::move(*engine);
   const Prepared module = TRY(load(path_));
 
-  const bool wants_wasi = has_grants_ || !preloads_.empty() || std::ranges::any_of(module->module().imports, is_wasi);
+  const bool wants_wasi = has_grants_ || !preloads_.empty() ||
+                          std::ranges::any_of(module->module().imports, is_wasi, &wasm::Import::module);
   if (wants_wasi) TRY(define_wasi());
   store_ = std::make_unique<runtime::Store>(engine_->executor(), limits_);
   linker_.emplace(*store_);

@@ -71,7 +71,7 @@ std::string show_float(u64 bits, u32 width, NanPattern nan = NanPattern::None) {
   const u64 sign = u64{1} << (width - 1);
   const u64 infinity = width == 32 ? 0x7F800000 : 0x7FF0000000000000;
   const u64 magnitude = bits & (sign - 1);
-  if (magnitude > infinity) return ((bits & sign) ? "-nan:" : "nan:") + hex(magnitude & ~infinity, width);
+  if (magnitude > infinity) return ((bits & sign) ? "-nan:" : "nan:") + hex(magnitude & ~infinity, 0);
   return width == 32 ? format_float(std::bit_cast<f32>(static_cast<u32>(bits)))
                      : format_float(std::bit_cast<f64>(bits));
 }

@@ -11,6 +11,8 @@ namespace berth::engine {
 namespace {
 
 constexpr size_t kFirstFrames = 24, kLastFrames = 8;
+// An executor records the innermost frames only of a stack deeper than this.
+constexpr size_t kMostRecorded = 100;
 
 std::string name_of(const wasm::Module& module, const wasm::Names& names, u32 index) {
   if (const auto name = names.function(wasm::FuncIdx(index)); name && !name->empty()) {
@@ -33,7 +35,9 @@ std::string function_name(const wasm::Module& module, u32 index) {
 
 std::string render_backtrace(std::span<const runtime::Frame> frames, const ModuleNamer& namer) {
   const bool cut = frames.size() > kFirstFrames + kLastFrames + 1;
-  auto shown = [&](size_t i) { return !cut || i < kFirstFrames || i >= frames.size() - kLastFrames; };
+  const bool is_whole = frames.size() < kMostRecorded;
+  const size_t last = frames.size() - (is_whole ? kLastFrames : 0);
+  auto shown = [&](size_t i) { return !cut || i < kFirstFrames || i >= last; };
 
   // What is needed of each module is read once.
   struct ModuleFacts {
@@ -61,7 +65,8 @@ std::string render_backtrace(std::span<const runtime::Frame> frames, const Modul
   for (size_t i = 0; i < frames.size(); ++i) {
     if (!shown(i)) {
       if (i == kFirstFrames) {
-        out += "  ... " + std::to_string(frames.size() - kFirstFrames - kLastFrames) + " more frames ...\n";
+        out += is_whole ? "  ... " + std::to_string(last - i) + " more frames ...\n"
+                        : std::string("  ... more frames ...\n");
       }
       continue;
     }
