@@ -67,6 +67,9 @@ class Case:
 def main() -> int:
     arguments = sys.argv[1:]
     bless = "--bless" in arguments
+    if "BERTH" not in os.environ:
+        print("set BERTH to the program under test: BERTH=build/dev/bin/berth")
+        return 2
     berth = Path(os.environ["BERTH"]).resolve()
     failed = 0
     for path in (Path(argument) for argument in arguments if argument != "--bless"):
