@@ -135,7 +135,7 @@ bool FunctionValidator::read_locals(const FuncSig& sig) {
 
 bool FunctionValidator::local_type_slow(wasm::LocalIdx local, ValType& type) {
   if (local.value >= local_count_) {
-    return error(ErrorCode::UnknownLocal, std::to_string(local.value) + ", the function has " + std::to_string(local_count_));
+    return error(ErrorCode::UnknownLocal, std::to_string(local.value) + " (the function has " + std::to_string(local_count_) + ")");
   }
   type = std::ranges::upper_bound(runs_, local.value, {}, &Run::end)->type;
   return true;
@@ -346,7 +346,7 @@ bool FunctionValidator::missing_feature(Op op) {
 }
 
 bool FunctionValidator::unknown(ErrorCode code, u64 index, u64 count, const char* what) {
-  return error(code, std::to_string(index) + ", there are " + std::to_string(count) + " " + what);
+  return error(code, std::to_string(index) + " (there are " + std::to_string(count) + " " + what + ")");
 }
 
 bool FunctionValidator::unknown_memory(wasm::MemoryIdx index) {

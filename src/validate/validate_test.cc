@@ -50,11 +50,11 @@ TEST(FunctionValidator, SaysWhatWasExpectedAndFound) {
       {"(func (result i32))", "type mismatch: instruction requires [i32] but stack has [] (end)"},
       {"(func (i32.const 1))", "type mismatch: block requires [] but stack has [i32] (end)"},
       {"(func drop)", "type mismatch: instruction requires a value but stack has [] (drop)"},
-      {"(func (local i32) local.get 1 drop)", "unknown local: 1, the function has 1"},
-      {"(func br 1)", "unknown label: 1, there are 1 labels here"},
-      {"(func call 7)", "unknown function: 7, there are 1 functions"},
-      {"(func global.get 0 drop)", "unknown global: 0, there are 0 globals"},
-      {"(func (i32.load (i32.const 0)) drop)", "unknown memory: 0, there are 0 memories"},
+      {"(func (local i32) local.get 1 drop)", "unknown local: 1 (the function has 1)"},
+      {"(func br 1)", "unknown label: 1 (there are 1 labels here)"},
+      {"(func call 7)", "unknown function: 7 (there are 1 functions)"},
+      {"(func global.get 0 drop)", "unknown global: 0 (there are 0 globals)"},
+      {"(func (i32.load (i32.const 0)) drop)", "unknown memory: 0 (there are 0 memories)"},
       {"(memory 1) (func (i32.load align=8 (i32.const 0)) drop)", "alignment must not be larger than natural: i32.load"},
       {"(memory 1 1 shared) (func (i32.atomic.load align=2 (i32.const 0)) drop)", "atomic alignment must be natural"},
       {"(memory 1) (func (i32.load offset=4294967296 (i32.const 0)) drop)", "offset out of range: 4294967296"},
@@ -124,7 +124,7 @@ TEST(FunctionValidator, FindsTypesOfManyLocals) {
                         {"local.get 600)", "type mismatch: instruction requires [f32] but stack has [i32]"},
                         {"local.get 602)", "type mismatch: instruction requires [f32] but stack has [f64]"},
                         {"local.get 0)", "type mismatch: instruction requires [f32] but stack has [i64]"},
-                        {"local.get 603)", "unknown local: 603, the function has 603"}};
+                        {"local.get 603)", "unknown local: 603 (the function has 603)"}};
   for (const Case& c : cases) {
     const std::string whole = wat + std::string(c.wat);
     const Case one[] = {{whole, c.error}};
