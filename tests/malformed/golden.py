@@ -12,6 +12,7 @@ INPUT stands for a file of the bytes. `--bless` writes what is printed now into 
 """
 
 import argparse
+import difflib
 import os
 import re
 import shlex
@@ -99,7 +100,8 @@ def main():
             path.write_text(case.head + "\n" + printed)
         elif printed != case.expected:
             failed += 1
-            print(f"{path.name}: expected\n{case.expected}\nbut got\n{printed}")
+            print("\n".join(difflib.unified_diff(case.expected.splitlines(), printed.splitlines(), f"{path.name} expected",
+                                                 "printed", lineterm="", n=0)))
     print(f"{len(paths)} cases, {failed} failed")
     return 1 if failed or not paths else 0
 
