@@ -8,8 +8,8 @@ int main(void) {
   // These give access to nothing, and programs expect them.
   CHECK_ERRNO(0, try_open(dev, "zero", 0, __WASI_RIGHTS_FD_READ, &fd));
   CHECK(read(fd, bytes, 8) == 8 && bytes[0] == 0 && bytes[7] == 0);
-  CHECK_ERRNO(0, try_open(dev, "null", 0, __WASI_RIGHTS_FD_WRITE, &fd));
-  CHECK(write(fd, bytes, 8) == 8 && !isatty(fd));
+  fd = open("/dev/null", O_WRONLY);
+  CHECK(fd >= 0 && write(fd, bytes, 8) == 8 && !isatty(fd));
   CHECK_ERRNO(0, try_open(dev, "urandom", 0, __WASI_RIGHTS_FD_READ, &fd));
   CHECK(read(fd, bytes, 8) == 8);
 
