@@ -69,6 +69,12 @@ Io<> check(Call call) {
 
 bool would_wait(Errno e) { return e == Errno::Again; }
 
+// Whether a call that was not to wait failed because that cannot be asked for: by the kernel, this kind of file,
+// or a seccomp filter. A real error of these kinds shows again without the flag.
+bool knows_no_nowait(Errno e) {
+  return e == Errno::NotSupported || e == Errno::NotImplemented || e == Errno::Invalid || e == Errno::Perm;
+}
+
 }  // namespace
 
 File::File(Handle handle, FileType type, FileStatus status, bool may_change)
@@ -127,7 +133,7 @@ Io<size_t> File::read_stream(std::span<const iovec> buffers, Waiter& waiter) {
       }
     } else {
       n = retry([&] { return ::preadv2(fd(), buffers.data(), count(buffers), -1, RWF_NOWAIT); });
-      if (!n && (n.error() == Errno::NotSupported || n.error() == Errno::NotImplemented)) {
+      if (!n && knows_no_nowait(n.error())) {
         no_wait_read_ = NoWait::Missing;
         continue;
       }
@@ -179,7 +185,7 @@ Io<size_t> File::write_stream(std::span<const iovec> buffers, Waiter& waiter) {
     } else if (no_wait_write_ != NoWait::Missing) {
       std::span<const iovec> rest = window(buffers, done, wanted - done, parts);
       n = retry([&] { return ::pwritev2(fd(), rest.data(), count(rest), -1, RWF_NOWAIT); });
-      if (!n && (n.error() == Errno::NotSupported || n.error() == Errno::NotImplemented)) {
+      if (!n && knows_no_nowait(n.error())) {
         no_wait_write_ = NoWait::Missing;
         continue;
       }
