@@ -1,6 +1,6 @@
-// Hardware faults as something a part of the program may handle: memory it guards, divisions it lets the
-// processor check. A fault that nobody claims goes where it went before (an earlier handler, or the default
-// that ends the process), so real crashes stay crashes.
+// Hardware faults as something a part of the program may handle: memory it guards, divisions it
+// lets the processor check. A fault that nobody claims goes where it went before (an earlier
+// handler, or the default that ends the process), so real crashes stay crashes.
 #pragma once
 
 #include "base/result.h"
@@ -32,16 +32,17 @@ class Fault {
   void* context_;
 };
 
-// Whether it handled the fault; may change `fault`'s context to that end. Runs in a signal handler: it must
-// not allocate, lock or call anything that is not async-signal-safe.
+// Whether it handled the fault; may change `fault`'s context to that end. Runs in a signal handler:
+// it must not allocate, lock or call anything that is not async-signal-safe.
 using FaultHandler = bool (*)(Fault& fault, void* data);
 
-// Adds a handler for the whole process, for as long as it lives; the last one added is asked first. At most
-// eight. The first call installs the signal handlers. Any thread. Fails with System or LimitExceeded.
+// Adds a handler for the whole process, for as long as it lives; the last one added is asked first.
+// At most eight. The first call installs the signal handlers. Any thread. Fails with System or
+// LimitExceeded.
 Result<> add_fault_handler(FaultHandler handler, void* data);
 
-// Gives the calling thread a signal stack of its own, once, so that a fault can be handled when its stack
-// has run out. Released when the thread ends. Cheap when already done.
+// Gives the calling thread a signal stack of its own, once, so that a fault can be handled when its
+// stack has run out. Released when the thread ends. Cheap when already done.
 Result<> ensure_signal_stack();
 
 }  // namespace berth::os

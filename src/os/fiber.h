@@ -1,6 +1,7 @@
-// Stacks that code can be suspended on. A Fiber runs a function on a stack of its own, guarded at its end;
-// the function may suspend itself in the middle and be resumed later. Each thread has one ExecutionStack of
-// its own and as many fibers as it likes. A fiber stays on the thread that first resumed it.
+// Stacks that code can be suspended on. A Fiber runs a function on a stack of its own, guarded at
+// its end; the function may suspend itself in the middle and be resumed later. Each thread has one
+// ExecutionStack of its own and as many fibers as it likes. A fiber stays on the thread that first
+// resumed it.
 //
 // The collector of garbage reads stacks, so each ExecutionStack knows where it was left.
 #pragma once
@@ -13,7 +14,8 @@
 
 namespace berth::os {
 
-// A stack that some thread runs on, now or once resumed: a thread's own, or a fiber's. Grows downwards.
+// A stack that some thread runs on, now or once resumed: a thread's own, or a fiber's. Grows
+// downwards.
 class ExecutionStack {
  public:
   ExecutionStack() = default;
@@ -21,8 +23,8 @@ class ExecutionStack {
   // The one that the calling thread runs on now.
   static ExecutionStack& current();
 
-  // The stack pointer at the moment it was left, callee-saved registers included in what lies above; only of
-  // a stack that is not running.
+  // The stack pointer at the moment it was left, callee-saved registers included in what lies
+  // above; only of a stack that is not running.
   const void* saved_sp() const { return saved_sp_; }
   // The lowest usable address of a fiber's stack; null for a thread's own stack.
   const u8* low() const { return low_; }
@@ -38,8 +40,8 @@ class ExecutionStack {
 
 class Fiber {
  public:
-  // `body` runs on the new stack of at least `stack_bytes` when the fiber is first resumed; it must not
-  // throw. Fails with OutOfMemory.
+  // `body` runs on the new stack of at least `stack_bytes` when the fiber is first resumed; it must
+  // not throw. Fails with OutOfMemory.
   static Result<std::unique_ptr<Fiber>> create(u64 stack_bytes, std::function<void(Fiber&)> body);
   // The body must have returned, or never have been started: frames are not unwound.
   ~Fiber();
@@ -72,8 +74,8 @@ class Fiber {
   bool done_ = false;
 };
 
-// Calls `function` with the stack pointer such that every register that the callers' frames may rely on has
-// been written to the stack above it; for scanning the current stack.
+// Calls `function` with the stack pointer such that every register that the callers' frames may
+// rely on has been written to the stack above it; for scanning the current stack.
 void with_registers_on_stack(void (*function)(const void* stack_pointer, void* data), void* data);
 
 }  // namespace berth::os

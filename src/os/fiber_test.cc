@@ -77,7 +77,9 @@ TEST(Fiber, ManyInManyThreads) {
   for (auto& thread : threads) thread.join();
 }
 
-TEST(Fiber, NeverStartedMayBeDropped) { make([](Fiber&) { FAIL(); }); }
+TEST(Fiber, NeverStartedMayBeDropped) {
+  make([](Fiber&) { FAIL(); });
+}
 
 }  // namespace
 }  // namespace berth::os

@@ -1,5 +1,5 @@
-// Callbacks at a moment, from one thread for the whole process, which starts when first needed. Safe from
-// any thread; one Alarm is used by one thread at a time.
+// Callbacks at a moment, from one thread for the whole process, which starts when first needed.
+// Safe from any thread; one Alarm is used by one thread at a time.
 #pragma once
 
 #include <functional>
@@ -8,15 +8,16 @@
 
 namespace berth::os {
 
-// Runs a callback once, at or soon after a moment of the monotonic clock, unless cancelled or destroyed first.
+// Runs a callback once, at or soon after a moment of the monotonic clock, unless cancelled or
+// destroyed first.
 class Alarm {
  public:
   Alarm() = default;
   ~Alarm() { cancel(); }
   Alarm(const Alarm&) = delete;
 
-  // Cancels what was set, then sets `callback` for `deadline_ns`. The callback must be short, and must not
-  // touch this alarm.
+  // Cancels what was set, then sets `callback` for `deadline_ns`. The callback must be short, and
+  // must not touch this alarm.
   void set(i64 deadline_ns, std::function<void()> callback);
   // Afterwards the callback is not running and will not run.
   void cancel();

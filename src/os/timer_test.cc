@@ -17,8 +17,16 @@ TEST(Alarm, RunsInOrderAndNotBefore) {
   const i64 start = monotonic_ns();
   std::atomic<i64> at[2];
   Alarm late, early;
-  late.set(start + 30'000'000, [&] { at[1] = monotonic_ns(); ++count; futex_wake(count); });
-  early.set(start + 10'000'000, [&] { at[0] = monotonic_ns(); ++count; futex_wake(count); });
+  late.set(start + 30'000'000, [&] {
+    at[1] = monotonic_ns();
+    ++count;
+    futex_wake(count);
+  });
+  early.set(start + 10'000'000, [&] {
+    at[0] = monotonic_ns();
+    ++count;
+    futex_wake(count);
+  });
   while (count < 2) futex_wait(count, count.load(), start + 10'000'000'000);
   EXPECT_GE(at[0], start + 10'000'000);
   EXPECT_GE(at[1], start + 30'000'000);

@@ -1,4 +1,5 @@
-// Objects of the garbage-collected heap (specification: execution, aggregate instructions) and exceptions.
+// Objects of the garbage-collected heap (specification: execution, aggregate instructions) and
+// exceptions.
 
 #include <algorithm>
 
@@ -111,8 +112,9 @@ bool ref_test(InstanceContext* context, Ref ref, wasm::HeapType heap, bool nulla
 TrapCode exception_new(InstanceContext* context, u32 tag, const Slot* values, Ref* out) {
   const abi::TagInstance* instance = context->tags[tag];
   const u32 slots = instance->type->param_slots;
-  const TrapCode code = StoreAccess::of(context->store)
-                            .allocate(&exception_object_type(), sizeof(abi::ExceptionObject) + u64{slots} * sizeof(Slot), out);
+  const TrapCode code =
+      StoreAccess::of(context->store)
+          .allocate(&exception_object_type(), sizeof(abi::ExceptionObject) + u64{slots} * sizeof(Slot), out);
   if (code != TrapCode::None) return code;
   auto* exception = reinterpret_cast<abi::ExceptionObject*>(*out);
   exception->tag = instance;

@@ -39,7 +39,8 @@ TrapCode memory_copy(InstanceContext* context, u32 dst_memory, u32 src_memory, u
 TrapCode memory_init(InstanceContext* context, u32 memory, u32 data, u64 dst, u32 src, u32 size) {
   const abi::MemoryRecord& record = *context->memories[memory];
   const std::span<const u8> bytes = StoreAccess::of(context).data(data);
-  if (!in_bounds(src, size, bytes.size()) || !in_bounds(dst, size, bytes_of(record))) return TrapCode::MemoryOutOfBounds;
+  if (!in_bounds(src, size, bytes.size()) || !in_bounds(dst, size, bytes_of(record)))
+    return TrapCode::MemoryOutOfBounds;
   guest_move(record.base + dst, bytes.data() + src, size);
   return TrapCode::None;
 }
@@ -62,7 +63,8 @@ TrapCode atomic_wait(InstanceContext* context, u32 memory, u64 address, u64 expe
   Memory& m = *instance.memories[memory];
   if (const TrapCode code = check_atomic(m, address, width); code != TrapCode::None) return code;
   if (m.shared() == nullptr) return TrapCode::ExpectedSharedMemory;
-  const auto outcome = m.shared()->wait(address, expected, width, timeout_ns, StoreAccess::of(instance.store).wait_slot);
+  const auto outcome =
+      m.shared()->wait(address, expected, width, timeout_ns, StoreAccess::of(instance.store).wait_slot);
   if (outcome == SharedMemory::WaitResult::Interrupted) return TrapCode::Interrupted;
   *result = static_cast<u32>(outcome);
   return TrapCode::None;

@@ -33,30 +33,40 @@ class Evaluator {
 
   template <Op op>
   bool on(const wasm::ImmOf<op>& imm) {
-    if constexpr (op == Op::End) done_ = true;
-    else if constexpr (op == Op::I32Const) push(static_cast<u32>(imm.value));
-    else if constexpr (op == Op::I64Const) push(static_cast<u64>(imm.value));
-    else if constexpr (op == Op::F32Const || op == Op::F64Const) push(imm.bits);
+    if constexpr (op == Op::End)
+      done_ = true;
+    else if constexpr (op == Op::I32Const)
+      push(static_cast<u32>(imm.value));
+    else if constexpr (op == Op::I64Const)
+      push(static_cast<u64>(imm.value));
+    else if constexpr (op == Op::F32Const || op == Op::F64Const)
+      push(imm.bits);
     else if constexpr (op == Op::V128Const) {
       Slot slots[2];
       std::memcpy(slots, imm.value.bytes, 16);
       push(slots[0]);
       push(slots[1]);
-    }
-    else if constexpr (op == Op::I32Add || op == Op::I32Sub || op == Op::I32Mul) binary<op, u32>();
-    else if constexpr (op == Op::I64Add || op == Op::I64Sub || op == Op::I64Mul) binary<op, u64>();
+    } else if constexpr (op == Op::I32Add || op == Op::I32Sub || op == Op::I32Mul)
+      binary<op, u32>();
+    else if constexpr (op == Op::I64Add || op == Op::I64Sub || op == Op::I64Mul)
+      binary<op, u64>();
     else if constexpr (op == Op::GlobalGet) {
       const Slot* value = context_->globals[imm.global.value]->value;
       push(value[0]);
       if (slot_count(module_.globals[imm.global.value].type.type) == 2) push(value[1]);
-    }
-    else if constexpr (op == Op::RefNull) push(abi::kNull);
-    else if constexpr (op == Op::RefFunc) push(reinterpret_cast<Slot>(context_->functions[imm.func.value]));
-    else if constexpr (op == Op::RefI31) push(abi::make_i31(static_cast<u32>(pop())));
-    else if constexpr (op == Op::AnyConvertExtern || op == Op::ExternConvertAny) {}
-    else if constexpr (op == Op::StructNew || op == Op::StructNewDefault) new_struct(imm.type, op == Op::StructNew);
-    else if constexpr (op == Op::ArrayNew || op == Op::ArrayNewDefault) new_array(imm.type, op == Op::ArrayNew);
-    else if constexpr (op == Op::ArrayNewFixed) new_fixed_array(imm.type, imm.count);
+    } else if constexpr (op == Op::RefNull)
+      push(abi::kNull);
+    else if constexpr (op == Op::RefFunc)
+      push(reinterpret_cast<Slot>(context_->functions[imm.func.value]));
+    else if constexpr (op == Op::RefI31)
+      push(abi::make_i31(static_cast<u32>(pop())));
+    else if constexpr (op == Op::AnyConvertExtern || op == Op::ExternConvertAny) {
+    } else if constexpr (op == Op::StructNew || op == Op::StructNewDefault)
+      new_struct(imm.type, op == Op::StructNew);
+    else if constexpr (op == Op::ArrayNew || op == Op::ArrayNewDefault)
+      new_array(imm.type, op == Op::ArrayNew);
+    else if constexpr (op == Op::ArrayNewFixed)
+      new_fixed_array(imm.type, imm.count);
     else {
       static_assert(!wasm::info(op).constant, "a constant instruction without a handler");
       CHECK(!"an instruction that is not constant");
@@ -75,9 +85,12 @@ class Evaluator {
   void binary() {
     const T b = static_cast<T>(pop());
     const T a = static_cast<T>(pop());
-    if constexpr (op == Op::I32Add || op == Op::I64Add) push(static_cast<T>(a + b));
-    else if constexpr (op == Op::I32Sub || op == Op::I64Sub) push(static_cast<T>(a - b));
-    else push(static_cast<T>(a * b));
+    if constexpr (op == Op::I32Add || op == Op::I64Add)
+      push(static_cast<T>(a + b));
+    else if constexpr (op == Op::I32Sub || op == Op::I64Sub)
+      push(static_cast<T>(a - b));
+    else
+      push(static_cast<T>(a * b));
   }
 
   // Operands stay on the stack until they are in the object, so that a collection finds them.
@@ -114,7 +127,8 @@ class Evaluator {
     Ref ref = abi::kNull;
     if (!check(array_new(context_, type, count, &ref))) return;
     u8* data = reinterpret_cast<abi::ArrayObject*>(ref)->data();
-    for (u32 i = count; i-- > 0; drop(slots)) store_packed(data + (u64{i} << type->element_log2), element.size(), top(slots));
+    for (u32 i = count; i-- > 0; drop(slots))
+      store_packed(data + (u64{i} << type->element_log2), element.size(), top(slots));
     push(ref);
   }
   const Slot* top(u32 slots) const { return stack_.data() + stack_.size() - slots; }

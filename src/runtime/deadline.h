@@ -9,9 +9,9 @@
 
 namespace berth::runtime {
 
-// Interrupts a store (Store::interrupt) once `duration` has passed, unless destroyed before. The store must
-// outlive it. Created and destroyed on any one thread; one timer thread serves all deadlines of the process.
-// The interrupt stays until Store::clear_interrupt.
+// Interrupts a store (Store::interrupt) once `duration` has passed, unless destroyed before. The
+// store must outlive it. Created and destroyed on any one thread; one timer thread serves all
+// deadlines of the process. The interrupt stays until Store::clear_interrupt.
 class Deadline {
  public:
   Deadline(Store& store, std::chrono::nanoseconds duration);

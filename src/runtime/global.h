@@ -1,5 +1,6 @@
-// Globals (specification: execution, global instances). A global belongs to one store and is used by its
-// thread. The cell is where guest code finds the value; it stays put as long as the store lives.
+// Globals (specification: execution, global instances). A global belongs to one store and is used
+// by its thread. The cell is where guest code finds the value; it stays put as long as the store
+// lives.
 #pragma once
 
 #include "runtime/types.h"

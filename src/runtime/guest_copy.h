@@ -1,5 +1,5 @@
-// Bulk access to guest memory. Other threads may write to a shared memory meanwhile, which WebAssembly allows
-// and gives tearing results; the thread sanitizer is told so.
+// Bulk access to guest memory. Other threads may write to a shared memory meanwhile, which
+// WebAssembly allows and gives tearing results; the thread sanitizer is told so.
 #pragma once
 
 #include <cstring>
@@ -16,9 +16,7 @@ namespace berth::runtime {
 
 #ifdef BERTH_TSAN_COPY
 inline void guest_move(u8* dst, const u8* src, u64 size) {
-  auto copy = [&](u64 i) {
-    __atomic_store_n(dst + i, __atomic_load_n(src + i, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
-  };
+  auto copy = [&](u64 i) { __atomic_store_n(dst + i, __atomic_load_n(src + i, __ATOMIC_RELAXED), __ATOMIC_RELAXED); };
   if (dst <= src) {
     for (u64 i = 0; i < size; ++i) copy(i);
   } else {

@@ -37,8 +37,10 @@ void set_bits(u64* bits, u32 from, u32 end, bool to) {
   while (from < end) {
     const u32 here = std::min(end - from, 64 - from % 64);
     const u64 mask = (here == 64 ? ~u64{0} : (u64{1} << here) - 1) << from % 64;
-    if (to) bits[from / 64] |= mask;
-    else bits[from / 64] &= ~mask;
+    if (to)
+      bits[from / 64] |= mask;
+    else
+      bits[from / 64] &= ~mask;
     from += here;
   }
 }
@@ -210,8 +212,10 @@ bool Heap::commit_up_to(u32 block_end) {
 void Heap::clear_blocks(u32 first, u32 count, u64 bytes) {
   const u32 dirty = find_bit(dirty_.data(), first, first + count, true);
   if (dirty != first + count) {
-    if (bytes <= kClearByWriting) std::memset(block_address(first), 0, bytes);
-    else space_.discard(u64{first} << kBlockLog2, u64{count} << kBlockLog2);
+    if (bytes <= kClearByWriting)
+      std::memset(block_address(first), 0, bytes);
+    else
+      space_.discard(u64{first} << kBlockLog2, u64{count} << kBlockLog2);
   }
   set_bits(dirty_.data(), first, first + count, true);
 }
@@ -232,8 +236,8 @@ u64 Heap::collect() {
   marker.finish();
   sweep();
   allocated_ = 0;
-  // In proportion to what is alive and what had to be looked at, so that the work for each allocated byte
-  // stays bounded.
+  // In proportion to what is alive and what had to be looked at, so that the work for each
+  // allocated byte stays bounded.
   threshold_ = std::max({kMinThreshold, statistics_.live_bytes, marker.root_bytes() * 2});
   return_spare_memory();
   ++statistics_.collections;
@@ -283,8 +287,8 @@ void Heap::sweep() {
   statistics_.live_bytes = live_bytes;
 }
 
-// Keeps what the next allocations will need and gives the rest of the free blocks back to the system,
-// highest first.
+// Keeps what the next allocations will need and gives the rest of the free blocks back to the
+// system, highest first.
 void Heap::return_spare_memory() {
   u64 spare = 0;
   for (u32 w = 0; w < (highest_used_ + 63) / 64; ++w)

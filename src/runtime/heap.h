@@ -1,14 +1,15 @@
-// The garbage-collected heap of one store: a non-moving mark-sweep collector (specification: execution,
-// structure and array instances). Used by the store's thread only.
+// The garbage-collected heap of one store: a non-moving mark-sweep collector (specification:
+// execution, structure and array instances). Used by the store's thread only.
 //
-// One range of address space is divided into blocks of 32 KiB. A block holds cells of one size class, or is
-// part of a large object. Per block there are two bitmaps: `live` says which cells may hold objects, `mark`
-// which ones the collection under way has reached. Sweeping is making `mark` the new `live`. Allocation takes
-// runs of cells that are not live, clears them, and hands out cells by moving a cursor (abi::AllocationRun),
-// which generated code can do inline. A cell whose first word is null is no object (yet).
+// One range of address space is divided into blocks of 32 KiB. A block holds cells of one size
+// class, or is part of a large object. Per block there are two bitmaps: `live` says which cells may
+// hold objects, `mark` which ones the collection under way has reached. Sweeping is making `mark`
+// the new `live`. Allocation takes runs of cells that are not live, clears them, and hands out
+// cells by moving a cursor (abi::AllocationRun), which generated code can do inline. A cell whose
+// first word is null is no object (yet).
 //
-// References on stacks are found conservatively: any word that points into an object, or just past an
-// array's elements, keeps it alive. Objects never move.
+// References on stacks are found conservatively: any word that points into an object, or just past
+// an array's elements, keeps it alive. Objects never move.
 #pragma once
 
 #include <memory>
@@ -50,8 +51,8 @@ struct HeapStatistics {
 
 class Heap {
  public:
-  // `runs` has kSizeClasses + 1 entries, which the heap keeps up to date; both it and `roots` outlive the
-  // heap. Reserves address space, with what can be had where not all of it can.
+  // `runs` has kSizeClasses + 1 entries, which the heap keeps up to date; both it and `roots`
+  // outlive the heap. Reserves address space, with what can be had where not all of it can.
   Heap(u64 limit_bytes, abi::AllocationRun* runs, RootSource& roots);
   ~Heap();
   Heap(const Heap&) = delete;
@@ -59,8 +60,8 @@ class Heap {
   // Sets `runs` so that every allocation comes to `allocate`.
   static void initialize_runs(abi::AllocationRun* runs);
 
-  // An object of `type` with `bytes` in all, zero but for its type. Collects garbage when it is time. Null
-  // when the limit is reached or the system refuses memory.
+  // An object of `type` with `bytes` in all, zero but for its type. Collects garbage when it is
+  // time. Null when the limit is reached or the system refuses memory.
   abi::Object* allocate(const abi::RuntimeType* type, u64 bytes);
 
   // Collects now; bytes of the objects that are left.
@@ -121,10 +122,10 @@ class Heap {
   u8* base_ = nullptr;
   u32* entries_ = nullptr;
   BlockInfo* infos_ = nullptr;
-  u32 block_count_ = 0;      // reserved
+  u32 block_count_ = 0;  // reserved
   u32 committed_blocks_ = 0;
-  u32 lowest_free_ = 0;      // no block below is free
-  u32 highest_used_ = 0;     // no block at or above has ever been used
+  u32 lowest_free_ = 0;            // no block below is free
+  u32 highest_used_ = 0;           // no block at or above has ever been used
   std::vector<u64> free_, dirty_;  // by block: unassigned; may hold something other than zeros
   ClassState classes_[kSizeClasses];
   std::vector<u32> large_;  // heads
@@ -135,12 +136,14 @@ class Heap {
   HeapStatistics statistics_;
 };
 
-// Allocates a struct without collecting garbage, or returns null: then call struct_new. The fields are zero.
+// Allocates a struct without collecting garbage, or returns null: then call struct_new. The fields
+// are zero.
 inline abi::Object* allocate_inline(abi::StoreContext& store, const abi::RuntimeType* type) {
   abi::AllocationRun& run = store.allocation_runs[type->size_class];
   u8* const cell = run.cursor;
   u8* const next = cell + run.cell_bytes;
-  if (next > run.limit) [[unlikely]] return nullptr;
+  if (next > run.limit) [[unlikely]]
+    return nullptr;
   run.cursor = next;
   auto* object = reinterpret_cast<abi::Object*>(cell);
   object->type = type;

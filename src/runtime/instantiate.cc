@@ -23,12 +23,10 @@ Failure failure(TrapCode code) { return std::unexpected(InstantiationFailure(std
 class Instantiation {
  public:
   Instantiation(StoreImpl& store, Instance& instance, std::span<const Extern> imports)
-      : store_(store),
-        impl_(StoreAccess::of(instance)),
-        module_(impl_.module->module()),
-        imports_(imports) {}
+      : store_(store), impl_(StoreAccess::of(instance)), module_(impl_.module->module()), imports_(imports) {}
 
-  // Places for everything, nothing evaluated yet. Fails where a limit does; the store is then as before.
+  // Places for everything, nothing evaluated yet. Fails where a limit does; the store is then as
+  // before.
   Result<> allocate() {
     const size_t memories = store_.memories.size(), tables = store_.tables.size(),
                  object_tables = store_.object_tables.size();
@@ -44,8 +42,8 @@ class Instantiation {
     allocate_functions();
     allocate_globals();
     for (size_t i = module_.imported_tags; i < module_.tags.size(); ++i) {
-      Tag* tag = new (&impl_.defined_tags[i - module_.imported_tags])
-          Tag(impl_.module->types()[module_.tags[i].type.value]);
+      Tag* tag =
+          new (&impl_.defined_tags[i - module_.imported_tags]) Tag(impl_.module->types()[module_.tags[i].type.value]);
       add_tag(i, tag);
     }
     return {};
@@ -180,7 +178,8 @@ class Instantiation {
   }
   Failure evaluate_segment(u32 index) {
     const wasm::ElemSegment& segment = module_.elems[index];
-    // References to functions need no evaluation: Instance::Impl::elem_at reads them from the module.
+    // References to functions need no evaluation: Instance::Impl::elem_at reads them from the
+    // module.
     if (!segment.uses_exprs || segment.exprs.empty()) return {};
     ElemState& state = impl_.elems[index];
     state.refs = static_cast<Ref*>(std::calloc(segment.exprs.size(), sizeof(Ref)));
@@ -206,8 +205,8 @@ std::expected<Instance*, InstantiationFailure> Store::instantiate(std::shared_pt
   auto refuse = [](Error error) { return std::unexpected(InstantiationFailure(std::move(error))); };
   const wasm::Module& m = module->module();
   if (imports.size() != m.imports.size()) {
-    return refuse(Error(ErrorCode::UnknownImport, "the module has " + std::to_string(m.imports.size()) +
-                                                      " imports, " + std::to_string(imports.size()) + " were given"));
+    return refuse(Error(ErrorCode::UnknownImport, "the module has " + std::to_string(m.imports.size()) + " imports, " +
+                                                      std::to_string(imports.size()) + " were given"));
   }
   for (u32 i = 0; i < imports.size(); ++i) {
     if (auto matched = match_import(*module, i, imports[i]); !matched) return refuse(std::move(matched).error());
@@ -223,8 +222,8 @@ std::expected<Instance*, InstantiationFailure> Store::instantiate(std::shared_pt
     delete instance;
     return refuse(std::move(allocated).error());
   }
-  // From here on the instance stays with the store, whatever happens: other instances may come to refer to
-  // its functions, and the collector has to see what it holds.
+  // From here on the instance stays with the store, whatever happens: other instances may come to
+  // refer to its functions, and the collector has to see what it holds.
   impl_->instances.push_back(instance);
   TRY(steps.evaluate_all());
   TRY(steps.run());

@@ -8,8 +8,8 @@ Result<> Linker::define(std::string_view module, std::string_view name, Extern v
   const auto [entry, is_new] = at->second.try_emplace(std::string(name), value);
   if (is_new) return {};
   if (!allow_shadowing_) {
-    return fail(ErrorCode::BadArgument, "the import \"" + std::string(module) + "\" \"" + std::string(name) +
-                                            "\" is defined twice");
+    return fail(ErrorCode::BadArgument,
+                "the import \"" + std::string(module) + "\" \"" + std::string(name) + "\" is defined twice");
   }
   entry->second = value;
   return {};

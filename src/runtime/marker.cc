@@ -11,7 +11,8 @@ using abi::TypeKind;
 
 namespace {
 
-// References of one object that are followed before others get their turn; keeps the mark stack small.
+// References of one object that are followed before others get their turn; keeps the mark stack
+// small.
 constexpr u64 kChunk = 128;
 // Objects fetched ahead of being looked at.
 constexpr u32 kAhead = 8;
@@ -42,7 +43,8 @@ Marker::Marker(Heap& heap)
     : heap_(heap),
       base_(reinterpret_cast<u64>(heap.base_)),
       span_(u64{heap.highest_used_} << kBlockLog2),
-      // Bounds the host's memory for marking to a fraction of the heap's; beyond it, scan_all_marked.
+      // Bounds the host's memory for marking to a fraction of the heap's; beyond it,
+      // scan_all_marked.
       stack_limit_(std::max<u64>(4096, heap.limit_bytes_ / 128)) {}
 
 void Marker::reference(Ref ref) {
@@ -163,8 +165,8 @@ void Marker::finish() {
   }
 }
 
-// After the mark stack overflowed, some marked objects have children that are not. Finds them again; each
-// round marks at least one object more, and usually very many.
+// After the mark stack overflowed, some marked objects have children that are not. Finds them
+// again; each round marks at least one object more, and usually very many.
 void Marker::scan_all_marked() {
   for (u32 block = 0; block < heap_.highest_used_; ++block) {
     const u32 entry = heap_.entries_[block];

@@ -1,5 +1,5 @@
-// The marking phase of a collection: from the roots to everything reachable. One per collection, on the
-// stack of the thread that collects. Private to the heap.
+// The marking phase of a collection: from the roots to everything reachable. One per collection, on
+// the stack of the thread that collects. Private to the heap.
 #pragma once
 
 #include <vector>

@@ -109,7 +109,8 @@ Result<> match_import(const PreparedModule& module, u32 index, const Extern& val
                 static_cast<int>(wasm::ExternKind::Memory) == 2 && static_cast<int>(wasm::ExternKind::Global) == 3 &&
                 static_cast<int>(wasm::ExternKind::Tag) == 4);  // the order of Extern's alternatives
   const wasm::Import& import = module.module().imports[index];
-  if (matches_import(module, import, value)) [[likely]] return {};
+  if (matches_import(module, import, value)) [[likely]]
+    return {};
   return fail(ErrorCode::IncompatibleImportType, "\"" + import.module + "\" \"" + import.name + "\": expected " +
                                                      wanted_text(module, import) + ", found " + describe(value));
 }

@@ -31,8 +31,8 @@ Result<MemoryBacking> MemoryBacking::create(const wasm::MemoryType& type) {
   u64 reserve = abi::kGuardedReservation;
   if (!is_guarded(type)) {
     // A shared memory must never move: others use it meanwhile.
-    reserve = type.is_shared ? backing.max_bytes_
-                             : std::min(backing.max_bytes_, std::max(min_bytes, kGrowthReservation));
+    reserve =
+        type.is_shared ? backing.max_bytes_ : std::min(backing.max_bytes_, std::max(min_bytes, kGrowthReservation));
   }
   auto reservation = os::Reservation::reserve(reserve);
   if (!reservation) return fail(std::move(reservation.error()).with_context("while making a linear memory"));

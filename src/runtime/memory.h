@@ -1,11 +1,14 @@
-// Linear memories (specification: execution, memory instances). A Memory belongs to one store and is used
-// by its thread. A SharedMemory holds what several stores see at once: its functions may be called from any
-// thread. Sizes are in bytes unless named pages; a page is 1 << page_size_log2 bytes.
+// Linear memories (specification: execution, memory instances). A Memory belongs to one store and
+// is used by its thread. A SharedMemory holds what several stores see at once: its functions may be
+// called from any thread. Sizes are in bytes unless named pages; a page is 1 << page_size_log2
+// bytes.
 //
 // How a memory is laid out depends on nothing but its type, so that code can be prepared for it:
-//   - guarded (32-bit addresses, pages of 64 KiB): abi::kGuardedReservation is reserved, `base` never
+//   - guarded (32-bit addresses, pages of 64 KiB): abi::kGuardedReservation is reserved, `base`
+//   never
 //     moves, and an access beyond the size faults instead of being checked;
-//   - otherwise each access is checked against MemoryRecord::bytes, and an unshared memory may move when
+//   - otherwise each access is checked against MemoryRecord::bytes, and an unshared memory may move
+//   when
 //     it grows.
 #pragma once
 
@@ -69,12 +72,14 @@ class SharedMemory {
   u8* base() const { return record_.base; }
   u64 bytes() const { return record_.bytes.load(std::memory_order_acquire); }
 
-  // Grows by `delta_pages`; the old size in pages, or -1. `allowance` of the growing store is charged.
+  // Grows by `delta_pages`; the old size in pages, or -1. `allowance` of the growing store is
+  // charged.
   i64 grow(u64 delta_pages, Allowance& allowance);
 
   enum class WaitResult : u8 { Woken = 0, NotEqual = 1, TimedOut = 2, Interrupted = 3 };
-  // Waits at `address` while the memory there holds `expected` (of `width` 4 or 8 bytes; address checked by
-  // the caller); a negative timeout waits for ever. Only `slot.interrupt` from another thread ends it early.
+  // Waits at `address` while the memory there holds `expected` (of `width` 4 or 8 bytes; address
+  // checked by the caller); a negative timeout waits for ever. Only `slot.interrupt` from another
+  // thread ends it early.
   WaitResult wait(u64 address, u64 expected, u32 width, i64 timeout_ns, class WaitSlot& slot);
   // Wakes up to `count` of those that wait at `address`, longest waiting first; how many.
   u32 notify(u64 address, u32 count);
@@ -126,8 +131,8 @@ class Memory {
   // All bytes; stale once the memory grew.
   std::span<u8> span() const { return {base(), bytes()}; }
 
-  // Grows by `delta_pages` (specification: growing memories); the old size in pages, or -1 when the type's
-  // maximum, the store's limits or the system forbid it.
+  // Grows by `delta_pages` (specification: growing memories); the old size in pages, or -1 when the
+  // type's maximum, the store's limits or the system forbid it.
   i64 grow(u64 delta_pages);
 
   abi::MemoryRecord& record() const { return shared_ ? shared_->record() : record_; }

@@ -18,8 +18,8 @@ inline void store_packed(u8* at, u32 bytes, const abi::Slot* value) {
   }
 }
 
-// Bytes of an array object. One more than its elements need: an optimizer may keep no pointer but the one just
-// past the last element, which has to keep the array alive too.
+// Bytes of an array object. One more than its elements need: an optimizer may keep no pointer but
+// the one just past the last element, which has to keep the array alive too.
 inline u64 array_bytes(const abi::RuntimeType* type, u32 length) {
   return sizeof(abi::ArrayObject) + (u64{length} << type->element_log2) + 1;
 }

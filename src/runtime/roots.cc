@@ -16,8 +16,10 @@ namespace berth::runtime {
 namespace {
 
 #ifdef BERTH_ASAN
-// The sanitizer may keep a function's variables outside its frame, which then holds only a pointer to them.
-__attribute__((no_sanitize("address"))) void visit_fake_frames(RootVisitor& visitor, const void* low, const void* high) {
+// The sanitizer may keep a function's variables outside its frame, which then holds only a pointer
+// to them.
+__attribute__((no_sanitize("address"))) void visit_fake_frames(RootVisitor& visitor, const void* low,
+                                                               const void* high) {
   void* fake_stack = __asan_get_current_fake_stack();
   if (fake_stack == nullptr) return;
   for (auto* at = static_cast<void* const*>(low); at < static_cast<void* const*>(high); ++at) {

@@ -11,8 +11,8 @@ namespace {
 enum WaiterState : u32 { kWaiting, kWoken, kInterrupted };
 }  // namespace
 
-// One thread that waits. Lives on that thread's stack; in a queue exactly while its state is kWaiting or
-// kInterrupted and its thread has not yet taken it out, all under the queues' lock.
+// One thread that waits. Lives on that thread's stack; in a queue exactly while its state is
+// kWaiting or kInterrupted and its thread has not yet taken it out, all under the queues' lock.
 struct Waiter {
   std::atomic<u32> state{kWaiting};
   bool queued = false;

@@ -10,8 +10,9 @@ namespace berth::runtime {
 inline constexpr u32 kBlockLog2 = 15;
 inline constexpr u32 kBlockBytes = 1u << kBlockLog2;
 
-// Cells whose size is a multiple of 16 lie at multiples of 16; an object that needs such alignment has such
-// a size. Up to 128 every multiple of 16 is there, so none needs a larger cell that is not.
+// Cells whose size is a multiple of 16 lie at multiples of 16; an object that needs such alignment
+// has such a size. Up to 128 every multiple of 16 is there, so none needs a larger cell that is
+// not.
 inline constexpr std::array<u16, 34> kCellBytes = {
     16,  24,  32,  40,  48,  56,   64,   80,   96,   112,  128,  160,  192,  224,  256,  320,   384,
     448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2720, 3264, 4096, 5456, 8192, 10912, 16384};

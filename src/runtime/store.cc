@@ -8,7 +8,8 @@ namespace berth::runtime {
 
 namespace {
 
-// Room beyond the stack limit: a host function's parameters and results, and small overruns, stay inside.
+// Room beyond the stack limit: a host function's parameters and results, and small overruns, stay
+// inside.
 constexpr u64 kStackSlackBytes = 64 << 10;
 // Inaccessible space on either side of the value stack.
 constexpr u64 kStackGuardBytes = 64 << 10;
@@ -18,7 +19,8 @@ abi::Status call_host(void* data, abi::InstanceContext* caller, abi::Slot* value
   auto& record = *static_cast<HostFunctionRecord*>(data);
   Caller c(*record.store, caller == nullptr ? nullptr : static_cast<Instance*>(caller->instance));
   Outcome<void> outcome = record.function(c, values);
-  if (outcome) [[likely]] return abi::Status::Ok;
+  if (outcome) [[likely]]
+    return abi::Status::Ok;
   record.store->context().pending = outcome.error().release();
   return abi::Status::Unwind;
 }
@@ -44,9 +46,7 @@ Store::Impl::Impl(Store& store, Executor& e, const StoreLimits& l)
   context.stack_top = context.stack_base;
 }
 
-Store::Impl::~Impl() {
-  delete static_cast<Unwind*>(context.pending);
-}
+Store::Impl::~Impl() { delete static_cast<Unwind*>(context.pending); }
 
 Store::Store(Executor& executor, StoreLimits limits) : impl_(std::make_unique<Impl>(*this, executor, limits)) {}
 
@@ -72,8 +72,7 @@ std::unique_ptr<Unwind> Store::Impl::take_pending() {
 // Making things.
 
 abi::FunctionInstance* Store::make_function(const wasm::FuncType& type, HostFunction function) {
-  HostFunctionRecord& record =
-      impl_->host_functions.emplace_back(HostFunctionRecord{{}, this, std::move(function)});
+  HostFunctionRecord& record = impl_->host_functions.emplace_back(HostFunctionRecord{{}, this, std::move(function)});
   record.instance.type = impl_->host_types.add_function(type);
   record.instance.host = call_host;
   record.instance.host_data = &record;
@@ -104,7 +103,9 @@ void to_slots(const Value& value, abi::Slot* slots) {
     case wasm::ValKind::I64: slots[0] = static_cast<u64>(value.i64_value); break;
     case wasm::ValKind::F32: slots[0] = value.f32_bits; break;
     case wasm::ValKind::F64: slots[0] = value.f64_bits; break;
-    case wasm::ValKind::V128: std::copy_n(reinterpret_cast<const u8*>(&value.v128), 16, reinterpret_cast<u8*>(slots)); break;
+    case wasm::ValKind::V128:
+      std::copy_n(reinterpret_cast<const u8*>(&value.v128), 16, reinterpret_cast<u8*>(slots));
+      break;
     case wasm::ValKind::Ref: slots[0] = value.ref; break;
     case wasm::ValKind::Bottom: slots[0] = 0; break;
   }
@@ -159,7 +160,8 @@ void Store::unroot(abi::Ref ref) {
 
 Outcome<void> Store::call_raw(abi::FunctionInstance& function, abi::Slot* values) {
   Impl& s = *impl_;
-  if (s.nesting >= s.limits.native_nesting) return trap(abi::TrapCode::StackExhausted, "host functions call back too deeply");
+  if (s.nesting >= s.limits.native_nesting)
+    return trap(abi::TrapCode::StackExhausted, "host functions call back too deeply");
   ++s.nesting;
   const StackScope scope(s, __builtin_frame_address(0));
   s.last_exception = abi::kNull;

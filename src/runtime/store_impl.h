@@ -1,5 +1,5 @@
-// What a store and an instance are made of. Private to this library; the store's thread only, but for what
-// Store::interrupt touches.
+// What a store and an instance are made of. Private to this library; the store's thread only, but
+// for what Store::interrupt touches.
 #pragma once
 
 #include <cstdlib>

@@ -12,8 +12,8 @@ Result<std::unique_ptr<Table>> Table::create(const wasm::TableType& type, const 
   const u64 size = type.limits.min;
   if (!allowance.charge(size)) {
     return fail(ErrorCode::LimitExceeded, "a table of " + std::to_string(size) + " elements; the store may have " +
-                                              std::to_string(allowance.limit) + ", " +
-                                              std::to_string(allowance.used) + " are in use");
+                                              std::to_string(allowance.limit) + ", " + std::to_string(allowance.used) +
+                                              " are in use");
   }
   std::unique_ptr<Table> table(new Table(type, element, allowance));
   if (size != 0) {

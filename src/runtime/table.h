@@ -1,4 +1,5 @@
-// Tables (specification: execution, table instances). A table belongs to one store and is used by its thread.
+// Tables (specification: execution, table instances). A table belongs to one store and is used by
+// its thread.
 #pragma once
 
 #include <memory>
@@ -11,10 +12,10 @@ namespace berth::runtime {
 
 class Table {
  public:
-  // All elements are `init`. `element` is `type.element` resolved. Charges `allowance`, which must outlive
-  // the table, with one unit an element. Fails with LimitExceeded or OutOfMemory.
-  static Result<std::unique_ptr<Table>> create(const wasm::TableType& type, const ResolvedType& element,
-                                               abi::Ref init, Allowance& allowance);
+  // All elements are `init`. `element` is `type.element` resolved. Charges `allowance`, which must
+  // outlive the table, with one unit an element. Fails with LimitExceeded or OutOfMemory.
+  static Result<std::unique_ptr<Table>> create(const wasm::TableType& type, const ResolvedType& element, abi::Ref init,
+                                               Allowance& allowance);
   ~Table();
   Table(const Table&) = delete;
 
@@ -31,8 +32,8 @@ class Table {
   abi::Ref at(u64 index) const { return record_.elements[index]; }
   void set(u64 index, abi::Ref value) { record_.elements[index] = value; }
 
-  // Adds `delta` elements (specification: growing tables); the old size, or -1 when the type's maximum, the
-  // store's limits or the system forbid it.
+  // Adds `delta` elements (specification: growing tables); the old size, or -1 when the type's
+  // maximum, the store's limits or the system forbid it.
   i64 grow(u64 delta, abi::Ref init);
 
   abi::TableRecord& record() { return record_; }

@@ -1,5 +1,5 @@
-// Exception tags (specification: execution, tag instances). Two tags are the same exactly when their
-// TagInstance is the same one, whatever their types. Immutable; lives as long as its store.
+// Exception tags (specification: execution, tag instances). Two tags are the same exactly when
+// their TagInstance is the same one, whatever their types. Immutable; lives as long as its store.
 #pragma once
 
 #include "runtime/types.h"

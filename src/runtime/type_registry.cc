@@ -13,19 +13,20 @@ namespace berth::runtime {
 using abi::RuntimeType;
 using abi::TypeKind;
 
-// One recursion group. Immutable once registered, but for `holders`, which the registry's lock guards.
+// One recursion group. Immutable once registered, but for `holders`, which the registry's lock
+// guards.
 struct TypeGroup {
   std::vector<u64> key;  // the group's structure; equal keys are equivalent groups
   u64 hash = 0;
   u64 holders = 0;
-  u32 size = 0;                             // members
-  std::vector<const RuntimeType*> types;    // members, then other types that they name
+  u32 size = 0;                           // members
+  std::vector<const RuntimeType*> types;  // members, then other types that they name
   std::vector<RuntimeType> members;
-  std::vector<wasm::SubType> definitions;   // type indices are into `types`
+  std::vector<wasm::SubType> definitions;  // type indices are into `types`
   std::vector<const RuntimeType*> displays;
   std::vector<u32> field_offsets;
   std::vector<u32> ref_offsets;
-  std::vector<TypeGroup*> uses;             // other groups, held
+  std::vector<TypeGroup*> uses;  // other groups, held
 };
 
 namespace {
@@ -80,7 +81,8 @@ class KeyBuilder {
       key_.push_back(head | u64{2} << 32 | u64{type.heap.bits() & 0xFF} << 40);
     }
   }
-  // A member by its place, any other type by its identity. Both are one word; addresses have bit 63 clear.
+  // A member by its place, any other type by its identity. Both are one word; addresses have bit 63
+  // clear.
   void add_index(u32 index) {
     if (index - start_ < size_) {
       key_.push_back(u64{1} << 63 | (index - start_));
@@ -161,8 +163,8 @@ class GroupBuilder {
     }
   }
 
-  // Whether the collector follows a field. A heap type of the group itself may not have its kind set yet, so
-  // ask its definition.
+  // Whether the collector follows a field. A heap type of the group itself may not have its kind
+  // set yet, so ask its definition.
   bool is_traced(const wasm::FieldType& field) const {
     if (field.packed != wasm::Packed::None || !field.type.is_ref()) return false;
     if (!field.type.heap.is_index()) return may_be_object(resolve_abstract(field.type));
@@ -249,7 +251,8 @@ class TypeRegistry {
     return groups_.size();
   }
 
-  // The group's record, held once more. `types` are the group's; `earlier` those of the module before it.
+  // The group's record, held once more. `types` are the group's; `earlier` those of the module
+  // before it.
   TypeGroup* acquire(std::span<const wasm::SubType> types, std::span<const RuntimeType* const> earlier, u32 start) {
     const u32 size = static_cast<u32>(types.size());
     KeyBuilder keys(earlier, start, size);

@@ -1,7 +1,8 @@
-// The process's one set of runtime types. Recursion groups that are equal up to references into themselves
-// (specification: recursive types, iso-recursive equivalence) share one record, whatever module they come
-// from, so that types are equivalent exactly when their pointers are equal. Thread-safe. A record lives as
-// long as some TypeGroups, or another record that names it, holds it.
+// The process's one set of runtime types. Recursion groups that are equal up to references into
+// themselves (specification: recursive types, iso-recursive equivalence) share one record, whatever
+// module they come from, so that types are equivalent exactly when their pointers are equal.
+// Thread-safe. A record lives as long as some TypeGroups, or another record that names it, holds
+// it.
 #pragma once
 
 #include <memory>
@@ -30,7 +31,8 @@ class TypeGroups {
   std::vector<TypeGroup*> held_;
 };
 
-// The types that the indices in `type.definition` mean: its group's own members, then others that it names.
+// The types that the indices in `type.definition` mean: its group's own members, then others that
+// it names.
 std::span<const abi::RuntimeType* const> definition_types(const abi::RuntimeType& type);
 
 // Types of objects that no module defines.

@@ -1,6 +1,6 @@
-// Value types whose concrete heap types are runtime types, so that types of different modules can be
-// compared (specification: validation, matching; execution, runtime structure). Plain values; functions
-// are pure and safe from any thread while the types they are given are alive.
+// Value types whose concrete heap types are runtime types, so that types of different modules can
+// be compared (specification: validation, matching; execution, runtime structure). Plain values;
+// functions are pure and safe from any thread while the types they are given are alive.
 #pragma once
 
 #include <span>
@@ -12,7 +12,7 @@ namespace berth::runtime {
 
 // A value type that means the same in every module.
 struct ResolvedType {
-  wasm::ValType type;                        // its heap type is an abstract one, or a meaningless index
+  wasm::ValType type;                          // its heap type is an abstract one, or a meaningless index
   const abi::RuntimeType* concrete = nullptr;  // the heap type when it is a concrete one
 
   bool is_ref() const { return type.is_ref(); }

@@ -42,8 +42,8 @@ void pass_on(size_t which, int signal, siginfo_t* info, void* context) {
     previous.sa_handler(signal);
     return;
   }
-  // Default: end the process with this signal, core dump and all. A processor's fault happens again as soon
-  // as we return; one that was sent has to be sent again.
+  // Default: end the process with this signal, core dump and all. A processor's fault happens again
+  // as soon as we return; one that was sent has to be sent again.
   struct sigaction fallback{};
   fallback.sa_handler = SIG_DFL;
   sigaction(signal, &fallback, nullptr);

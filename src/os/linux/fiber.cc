@@ -114,7 +114,8 @@ struct Fiber::Switch {
 };
 
 ExecutionStack& ExecutionStack::current() {
-  if (t_current_stack == nullptr) [[unlikely]] t_current_stack = &t_own_stack;
+  if (t_current_stack == nullptr) [[unlikely]]
+    t_current_stack = &t_own_stack;
   return *t_current_stack;
 }
 

@@ -30,8 +30,9 @@ std::string exhaustion_text(const char* what, u64 bytes, int err) {
            " (ulimit -v); raise that limit or remove it";
   }
   if (err == ENOMEM) {
-    return text + ": the kernel is out of address space, of mappings (vm.max_map_count) or of memory it "
-                  "may promise (vm.overcommit_memory)";
+    return text +
+           ": the kernel is out of address space, of mappings (vm.max_map_count) or of memory it "
+           "may promise (vm.overcommit_memory)";
   }
   return text + ": errno " + std::to_string(err);
 }
