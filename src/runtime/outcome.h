@@ -26,8 +26,8 @@ struct Unwind {
   abi::TrapCode trap = abi::TrapCode::None;  // when Trap
   std::string message;                       // more about a trap; may be empty
   i32 exit_code = 0;                         // when Exit
-  abi::Ref exception = abi::kNull;           // when Exception: an ExceptionObject, alive until the store next runs guest code
-  std::vector<Frame> backtrace;              // innermost first
+  abi::Ref exception = abi::kNull;  // when Exception: an ExceptionObject, alive until the store next runs guest code
+  std::vector<Frame> backtrace;     // innermost first
   // "trap: out of bounds memory access", "exit with code 3", …
   std::string to_string() const;
 };

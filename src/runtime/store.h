@@ -1,6 +1,6 @@
-// Stores, instances and everything that lives in them (specification: execution, runtime
-// structure): the embedding interface. A store and all that belongs to it is used by one thread at
-// a time, except where noted; modules and shared memories may be used by many.
+// Stores, instances and everything that lives in them (specification: execution, runtime structure): the
+// embedding interface. A store and all that belongs to it is used by one thread at a time, except where noted;
+// modules and shared memories may be used by many.
 #pragma once
 
 #include <functional>
@@ -27,8 +27,8 @@ class Tag;
 class Heap;
 class TypeGroups;
 
-// A validated module made ready to be instantiated: its types registered, its executor's data at
-// hand. Immutable, shared between threads and stores.
+// A validated module made ready to be instantiated: its types registered, its executor's data at hand.
+// Immutable, shared between threads and stores.
 class PreparedModule {
  public:
   PreparedModule(std::shared_ptr<const wasm::Module> module, Executor& executor);
@@ -52,8 +52,8 @@ class PreparedModule {
   std::vector<u32> object_globals_;
 };
 
-// A typed value at the embedding boundary. References are valid as long as the store keeps the
-// object alive (see Store::root).
+// A typed value at the embedding boundary. References are valid as long as the store keeps the object alive
+// (see Store::root).
 struct Value {
   wasm::ValKind kind = wasm::ValKind::I32;
   union {
@@ -102,19 +102,17 @@ struct Value {
   }
 };
 
-// Something that can be imported or exported. Plain handles; the store owns what they point to (a
-// shared memory is owned jointly).
+// Something that can be imported or exported. Plain handles; the store owns what they point to (a shared memory
+// is owned jointly).
 using Extern = std::variant<abi::FunctionInstance*, Table*, Memory*, Global*, Tag*>;
 
 struct StoreLimits {
-  u64 memory_bytes =
-      u64{1} << 46;  // all linear memories together; growth beyond fails, creation is an error
+  u64 memory_bytes = u64{1} << 46;   // all linear memories together; growth beyond fails, creation is an error
   u64 table_elements = 100'000'000;  // all tables together
   u64 heap_bytes = u64{1} << 32;     // the garbage-collected heap
   u32 instances = 100'000;
   u64 stack_bytes = u64{8} << 20;  // the value stack: how deep guest calls may nest
-  u32 native_nesting =
-      200;  // how often host functions may call back into guest code before "call stack exhausted"
+  u32 native_nesting = 200;  // how often host functions may call back into guest code before "call stack exhausted"
 };
 
 // What a host function may use of its caller.
@@ -124,8 +122,8 @@ class Caller {
   Store& store() const { return store_; }
   // The instance whose code made the call; null when the host called directly.
   Instance* instance() const { return instance_; }
-  // The bytes of the memory that the instance exports as "memory"; empty if there is none. Invalid
-  // after guest code ran.
+  // The bytes of the memory that the instance exports as "memory"; empty if there is none. Invalid after guest code
+  // ran.
   std::span<u8> memory() const;
 
  private:
@@ -136,8 +134,8 @@ class Caller {
 // `values`: parameters in, results out, as slots (abi/context.h).
 using HostFunction = std::function<Outcome<void>(Caller&, abi::Slot* values)>;
 
-// Why instantiation failed: the host's error (missing import, limit) or the guest's (a segment out
-// of bounds, the start function).
+// Why instantiation failed: the host's error (missing import, limit) or the guest's (a segment out of bounds, the
+// start function).
 using InstantiationFailure = std::variant<Error, std::unique_ptr<Unwind>>;
 
 class Store {
@@ -146,26 +144,23 @@ class Store {
   ~Store();
   Store(const Store&) = delete;
 
-  // Instantiates with one extern per import, in order (specification: instantiation). The store
-  // owns the instance. After a trap, what the instance had already written to imported memories and
-  // tables stays, and the instance stays alive as long as something refers to it.
-  std::expected<Instance*, InstantiationFailure> instantiate(
-      std::shared_ptr<const PreparedModule> module, std::span<const Extern> imports);
-  // Calls any function, host ones too. Types of `args` are checked: BadArgument as a HostError trap
-  // never happens, it is an Error.
+  // Instantiates with one extern per import, in order (specification: instantiation). The store owns the instance.
+  // After a trap, what the instance had already written to imported memories and tables stays, and the instance
+  // stays alive as long as something refers to it.
+  std::expected<Instance*, InstantiationFailure> instantiate(std::shared_ptr<const PreparedModule> module,
+                                                             std::span<const Extern> imports);
+  // Calls any function, host ones too. Types of `args` are checked: BadArgument as a HostError trap never happens,
+  // it is an Error.
   std::expected<std::vector<Value>, InstantiationFailure> call(abi::FunctionInstance& function,
                                                                std::span<const Value> args);
   // The same without checks: `values` has room for parameters and results.
   Outcome<void> call_raw(abi::FunctionInstance& function, abi::Slot* values);
 
   // Makes host-side things. The store owns them.
-  abi::FunctionInstance* make_function(const wasm::FuncType& type,
-                                       HostFunction function);  // types without indices
+  abi::FunctionInstance* make_function(const wasm::FuncType& type, HostFunction function);  // types without indices
   Result<Memory*> make_memory(const wasm::MemoryType& type);
-  Memory* adopt_memory(
-      std::shared_ptr<class SharedMemory> memory);  // a shared memory of another store
-  Result<Table*> make_table(const wasm::TableType& type,
-                            abi::Ref init);  // element type without index
+  Memory* adopt_memory(std::shared_ptr<class SharedMemory> memory);       // a shared memory of another store
+  Result<Table*> make_table(const wasm::TableType& type, abi::Ref init);  // element type without index
   Global* make_global(const wasm::GlobalType& type, Value value);
   Tag* make_tag(const wasm::FuncType& type);
   Result<abi::Ref> make_host_object(u64 payload);  // fails when the heap is at its limit
@@ -174,8 +169,7 @@ class Store {
   void root(abi::Ref ref);
   void unroot(abi::Ref ref);
 
-  // From any thread: stops the guest at its next backward branch or call with
-  // TrapCode::Interrupted.
+  // From any thread: stops the guest at its next backward branch or call with TrapCode::Interrupted.
   void interrupt();
   void clear_interrupt();
   void set_fuel(i64 fuel);  // counted only by code prepared with fuel on
@@ -201,8 +195,7 @@ class Instance {
   const PreparedModule& module() const;
   Store& store() const;
   std::optional<Extern> find_export(std::string_view name) const;
-  abi::FunctionInstance* find_function(
-      std::string_view name) const;  // null when absent or not a function
+  abi::FunctionInstance* find_function(std::string_view name) const;  // null when absent or not a function
   Memory* find_memory(std::string_view name) const;
   // The export at an index of Module::exports.
   Extern export_at(u32 index) const;
@@ -217,8 +210,8 @@ class Instance {
   std::unique_ptr<Impl> impl_;
 };
 
-// Named imports for instantiation by name; semantics of wasmtime's linker: the last definition wins
-// only when shadowing is allowed, else defining twice is an error.
+// Named imports for instantiation by name; semantics of wasmtime's linker: the last definition wins only when
+// shadowing is allowed, else defining twice is an error.
 class Linker {
  public:
   explicit Linker(Store& store) : store_(store) {}
@@ -227,8 +220,7 @@ class Linker {
   void allow_shadowing(bool allow) { allow_shadowing_ = allow; }
   std::optional<Extern> find(std::string_view module, std::string_view name) const;
   // Resolves imports by name, then Store::instantiate. Every missing import is named in one error.
-  std::expected<Instance*, InstantiationFailure> instantiate(
-      std::shared_ptr<const PreparedModule> module);
+  std::expected<Instance*, InstantiationFailure> instantiate(std::shared_ptr<const PreparedModule> module);
 
  private:
   Store& store_;
