@@ -141,10 +141,9 @@ class Heap {
 inline abi::Object* allocate_inline(abi::StoreContext& store, const abi::RuntimeType* type) {
   abi::AllocationRun& run = store.allocation_runs[type->size_class];
   u8* const cell = run.cursor;
-  u8* const next = cell + run.cell_bytes;
-  if (next > run.limit) [[unlikely]]
+  if (static_cast<u64>(run.limit - cell) < run.cell_bytes) [[unlikely]]
     return nullptr;
-  run.cursor = next;
+  run.cursor = cell + run.cell_bytes;
   auto* object = reinterpret_cast<abi::Object*>(cell);
   object->type = type;
   return object;
