@@ -95,7 +95,6 @@ Loaded<std::shared_ptr<const wasm::Module>> read_text(std::string_view source, s
   auto parsed = text::parse_module(source, options);
   if (!parsed) return text_failure(name, source, std::move(parsed).error());
   if (parsed->custom_error) return text_failure(name, source, std::move(*parsed->custom_error));
-  if (parsed->quoted) source = *parsed->quoted;
   auto module = compile_binary(std::move(parsed->binary), config);
   if (!module) return text_failure(name, source, std::move(module).error(), &parsed->map);
   return std::move(*module);

@@ -76,11 +76,11 @@ void TextWriter::signature(std::string& out, const wasm::FuncType& type, const I
   bool open = false;  // a list of parameters without names
   for (u32 i = 0; i < type.params.size(); ++i) {
     const Identifier* id = locals ? &(*locals)[i] : nullptr;
-    const bool named = id && !id->id.empty();
+    const bool named = id && !id->empty();
     if (open && named) out += ')', open = false;
     if (!open) out += " (param";
     open = !named;
-    if (named) out += ' ' + id->id + id->note;
+    if (named) out += (id->id.empty() ? "" : " ") + id->id + id->note;
     out += ' ';
     val_type(out, type.params[i]);
     if (named) out += ')';

@@ -23,6 +23,7 @@ void append_id(std::string& out, std::string_view name);
 struct Identifier {
   std::string id;    // with its dollar; empty if it has none
   std::string note;  // ` (@name "…")` when the identifier is not the name itself
+  bool empty() const { return id.empty() && note.empty(); }
 };
 
 // Identifiers of one index space, none of them twice.

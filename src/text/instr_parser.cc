@@ -10,6 +10,21 @@ namespace berth::text {
 using wasm::Imm;
 using wasm::Op;
 
+namespace {
+
+// Whether the word starts, continues or ends a block.
+bool is_block_word(Word w) {
+  if (!is_op(w)) return false;
+  switch (as_op(w)) {
+    case Op::Block: case Op::Loop: case Op::If: case Op::Else: case Op::Try: case Op::TryTable: case Op::Catch:
+    case Op::CatchAll: case Op::Delegate: case Op::End:
+      return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
 void ModuleParser::instructions(Sink& sink) { run_instructions(sink, false); }
 void ModuleParser::folded_instruction(Sink& sink) {
   if (kind() != TokenKind::LParen) {
@@ -200,8 +215,11 @@ void ModuleParser::flat(Sink& sink) {
   const Token t = peek();
   const Word w = word();
   Frame* top = frames_.empty() ? nullptr : &frames_.back();
-  const bool no_flat =
-      top && (top->kind == Frame::Plain || top->kind == Frame::FoldedIf || top->kind == Frame::FoldedTry);
+  // Operands that are not folded are no part of the grammar, but other tools take them and so they are
+  // found in texts.
+  const bool is_operand = top && top->kind == Frame::Plain;
+  const bool no_flat = top && (top->kind == Frame::FoldedIf || top->kind == Frame::FoldedTry ||
+                               (is_operand && (current_function_ == kNone || is_block_word(w))));
   if (!is_op(w) || no_flat) {
     unexpected();
     return;

@@ -338,37 +338,64 @@ Result<Tokens> lex(std::string_view source, size_t begin, size_t end) {
   return Lexer(source, static_cast<u32>(begin), static_cast<u32>(end)).run();
 }
 
-std::string string_value(std::string_view literal) {
-  std::string_view s = literal.substr(1, literal.size() - 2);
-  std::string out;
-  out.reserve(s.size());
-  while (!s.empty()) {
-    const size_t plain = std::min(s.find('\\'), s.size());
-    out.append(s.substr(0, plain));
-    s.remove_prefix(plain);
-    if (s.empty()) break;
+namespace {
+
+// Takes a literal apart: `text(s, at)` for what stands for itself and `escape(s, at)` for the bytes of one
+// escape, `at` being where each starts in the literal.
+template <typename OnText, typename OnEscape>
+void unescape(std::string_view literal, OnText&& text, OnEscape&& escape) {
+  const std::string_view s = literal.substr(0, literal.size() - 1);
+  for (size_t at = 1; at < s.size();) {
+    const size_t plain = std::min(s.find('\\', at), s.size());
+    if (plain != at) text(s.substr(at, plain - at), at);
+    at = plain;
+    if (at == s.size()) break;
+    std::string bytes;
     size_t used = 2;
-    switch (s[1]) {
-      case 't': out.push_back('\t'); break;
-      case 'n': out.push_back('\n'); break;
-      case 'r': out.push_back('\r'); break;
-      case '"': case '\'': case '\\': out.push_back(s[1]); break;
+    switch (s[at + 1]) {
+      case 't': bytes = '\t'; break;
+      case 'n': bytes = '\n'; break;
+      case 'r': bytes = '\r'; break;
+      case '"': case '\'': case '\\': bytes = s[at + 1]; break;
       case 'u': {
         u32 value = 0;
-        for (used = 3; s[used] != '}'; ++used) {
-          if (s[used] != '_') value = value * 16 + hex_digit(s[used]);
+        for (used = 3; s[at + used] != '}'; ++used) {
+          if (s[at + used] != '_') value = value * 16 + hex_digit(s[at + used]);
         }
         ++used;
-        append_utf8(out, value);
+        append_utf8(bytes, value);
         break;
       }
       default:
-        out.push_back(static_cast<char>(hex_digit(s[1]) * 16 + hex_digit(s[2])));
+        bytes = static_cast<char>(hex_digit(s[at + 1]) * 16 + hex_digit(s[at + 2]));
         used = 3;
     }
-    s.remove_prefix(used);
+    escape(bytes, at);
+    at += used;
   }
+}
+
+}  // namespace
+
+std::string string_value(std::string_view literal) {
+  std::string out;
+  out.reserve(literal.size());
+  const auto append = [&](std::string_view s, size_t) { out += s; };
+  unescape(literal, append, append);
   return out;
+}
+
+void append_string(std::string_view literal, u32 base, std::string& out, std::vector<u32>& offsets) {
+  unescape(
+      literal,
+      [&](std::string_view s, size_t at) {
+        out += s;
+        for (size_t i = 0; i < s.size(); ++i) offsets.push_back(base + static_cast<u32>(at + i));
+      },
+      [&](std::string_view s, size_t at) {
+        out += s;
+        offsets.insert(offsets.end(), s.size(), base + static_cast<u32>(at));
+      });
 }
 
 void append_string(std::string_view literal, std::vector<u8>& out) {

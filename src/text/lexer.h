@@ -75,6 +75,8 @@ Result<Tokens> lex(std::string_view source, size_t begin = 0, size_t end = std::
 std::string string_value(std::string_view literal);
 // Appends them.
 void append_string(std::string_view literal, std::vector<u8>& out);
+// Appends them, and for each byte the offset of what it was written as, `base` being the literal's own.
+void append_string(std::string_view literal, u32 base, std::string& out, std::vector<u32>& offsets);
 // The name of an Id token without its dollar.
 std::string id_value(std::string_view id);
 

@@ -118,6 +118,8 @@ class ModuleParser : private Cursor {
     locals_known_ = true;
   }
   void bind_local(Token id, u32 index);
+  // Takes the name that an annotation gives to a parameter or local without an identifier.
+  void name_local(u32 index);
 
   // --- instructions: instr_parser.cc
   struct Frame {

@@ -25,12 +25,10 @@ struct ParseOptions {
 
 struct ParsedModule {
   std::vector<u8> binary;
-  // From the binary to the source given; for `(module quote …)`, to `quoted`.
+  // From the binary to the source given, into the strings of `(module quote …)` and `(module binary …)` too.
   SourceMap map;
   // The module's identifier without its dollar.
   std::optional<std::string> id;
-  // For `(module quote …)`, the text that was quoted.
-  std::optional<std::string> quoted;
   // A custom section that the text describes and that does not fit its module (ErrorCode::TextCustom):
   // the module itself may be sound.
   std::optional<Error> custom_error;

@@ -105,6 +105,7 @@ TEST(Parser, FindsAndAddsTypes) {
 TEST(Parser, WritesInstructions) {
   constexpr Case kCases[] = {
       {"(i32.add (i32.const 1) (i32.const -1))", "0a 09 01 07 00 41 01 41 7f 6a 0b"},
+      {"(i32.add i32.const 1 (i32.const -1))", "0a 09 01 07 00 41 01 41 7f 6a 0b"},
       {"i32.const 1 (i32.const 2) i32.sub", "0a 09 01 07 00 41 01 41 02 6b 0b"},
       {"(local i32 i32) (local $x i32) (local f32) local.get $x", "0a 0a 01 08 02 03 7f 01 7d 20 02 0b"},
       {"(block $a (loop $b (br $a) (br $b) (br_table $b $a $b)))",
@@ -178,7 +179,8 @@ TEST(Parser, PointsAtWhatIsMalformed) {
       {"(func end)", "unexpected token end", 1, 7},
       {"(func block)", "unexpected token )", 1, 12},
       {"(func (block end))", "unexpected token end", 1, 14},
-      {"(func (i32.add local.get 0))", "unexpected token local.get", 1, 16},
+      {"(func (i32.add block end))", "unexpected token block", 1, 16},
+      {"(global i32 (i32.add local.get 0))", "unexpected token local.get", 1, 22},
       {"(func (if (then) (then)))", "unexpected token then", 1, 19},
       {"(func (if (i32.const 0)))", "unexpected token )", 1, 24},
       {"(func (then))", "unexpected token then", 1, 8},
@@ -235,11 +237,14 @@ TEST(Parser, TakesBinaryAndQuotedModules) {
   EXPECT_EQ(binary_module->id, "a");
   const auto quoted = parse_module("(module $b quote \"(memory\" \"1)\")");
   ASSERT_TRUE(quoted);
-  EXPECT_EQ(quoted->quoted, "(memory 1)");
+  EXPECT_EQ(quoted->id, "b");
+  EXPECT_EQ(quoted->map.source_offset(11), 18u);
   EXPECT_EQ(hex(quoted->binary), "00 61 73 6d 01 00 00 00 05 03 01 00 01");
-  const auto bad = parse_module("(module quote \"(func (foo))\")");
+  const std::string_view source = R"wat(;; quoted
+(module quote "(func\u{20}" "(\66oo))"))wat";
+  const auto bad = parse_module(source);
   ASSERT_FALSE(bad);
-  EXPECT_EQ(bad.error().offset(), 7u);
+  EXPECT_EQ(source.substr(bad.error().offset().value()), R"wat(\66oo))"))wat");
   EXPECT_TRUE(parse_module("(module definition $m (func))"));
   std::string nested = "(func)";
   for (int i = 0; i < 12; ++i) {
@@ -260,6 +265,13 @@ TEST(Parser, WritesNamesAndCustomSections) {
   EXPECT_EQ(hex({parsed->binary.begin() + 8, parsed->binary.end()}),
             "00 04 01 63 61 62 01 05 01 60 01 7f 00 03 02 01 00 0a 07 01 05 00 02 40 0b 0b "
             "00 1f 04 6e 61 6d 65 00 02 01 6d 01 04 01 00 01 66 02 06 01 00 01 00 01 78 03 06 01 00 01 00 01 6c");
+}
+
+TEST(Parser, NamesWhatHasNoIdentifier) {
+  const auto parsed = parse_module("(func (param (@name \"a\") i32 (@name \"b c\") i64) (local f32 (@name \"\") f64))");
+  ASSERT_TRUE(parsed);
+  const std::string all = hex(parsed->binary);
+  EXPECT_NE(all.find("02 0d 01 00 03 00 01 61 01 03 62 20 63 03 00"), std::string::npos) << all;
 }
 
 TEST(Parser, WritesBranchHints) {

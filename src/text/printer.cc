@@ -129,8 +129,9 @@ void ModulePrinter::type(u32 i, u32 depth) {
       text_ += " (struct";
       const IdentifierList& names = ids_.fields(i);
       for (u32 f = 0; f < t.strct.fields.size(); ++f) {
-        text_ += " (field ";
-        if (const Identifier& id = names[f]; !id.id.empty()) text_ += id.id + id.note + ' ';
+        text_ += " (field";
+        if (const Identifier& id = names[f]; !id.empty()) text_ += (id.id.empty() ? "" : " ") + id.id + id.note;
+        text_ += ' ';
         field_type(t.strct.fields[f]);
         text_ += ')';
       }
@@ -281,13 +282,13 @@ Result<> ModulePrinter::function(u32 i) {
     bool open = false;
     for (u32 n = 0; n < size; ++n, ++local) {
       const Identifier& id = locals_[local];
-      const bool named = !id.id.empty();
+      const bool named = !id.empty();
       if (open && named) text_ += ')', open = false;
       if (!open) {
         line(text_, 2);
         text_ += "(local";
       }
-      if (named) text_ += ' ' + id.id + id.note;
+      if (named) text_ += (id.id.empty() ? "" : " ") + id.id + id.note;
       text_ += ' ';
       val_type(text_, type);
       if (named) text_ += ')';

@@ -202,7 +202,10 @@ void ModuleParser::struct_type(u32 index) {
       field_type(fields);
       ++count;
     } else {
-      for (; ok() && !at_close(); ++count) field_type(fields);
+      for (; ok() && !at_close(); ++count) {
+        if (auto name = name_annotation()) names.emplace_back(count, std::move(*name));
+        field_type(fields);
+      }
     }
     expect_close();
   }
@@ -225,6 +228,11 @@ void ModuleParser::bind_local(Token id, u32 index) {
   if (options_.names) local_names_.emplace_back(index, annotated ? *annotated : std::string(symbol.name));
 }
 
+void ModuleParser::name_local(u32 index) {
+  auto name = name_annotation();
+  if (name && options_.names) local_names_.emplace_back(index, std::move(*name));
+}
+
 ModuleParser::TypeUse ModuleParser::type_use(bool bind_params) {
   TypeUse use;
   if (at_list(kw::Type)) {
@@ -243,7 +251,10 @@ ModuleParser::TypeUse ModuleParser::type_use(bool bind_params) {
       val_type(use_params_);
       ++use.params;
     } else {
-      for (; ok() && !at_close(); ++use.params) val_type(use_params_);
+      for (; ok() && !at_close(); ++use.params) {
+        if (bind_params) name_local(use.params);
+        val_type(use_params_);
+      }
     }
     expect_close();
   }
