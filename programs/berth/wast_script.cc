@@ -124,10 +124,9 @@ Result<ScriptRunner::Prepared> ScriptRunner::load(const text::ScriptModule& modu
     if (message) *message = text::render(file_, source_, parsed.error());
     return std::unexpected(std::move(parsed).error());
   }
-  const std::string_view text = parsed->quoted ? std::string_view(*parsed->quoted) : source_;
   auto compiled = engine::compile_binary(std::move(parsed->binary), config_);
   if (!compiled) {
-    if (message) *message = text::render(file_, text, compiled.error(), &parsed->map);
+    if (message) *message = text::render(file_, source_, compiled.error(), &parsed->map);
     return std::unexpected(std::move(compiled).error());
   }
   Result<> custom = {};
