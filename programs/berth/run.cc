@@ -7,7 +7,6 @@
 #include "berth/commands.h"
 #include "berth/needs.h"
 #include "berth/output.h"
-#include "berth/streams.h"
 #include "berth/units.h"
 #include "berth/values.h"
 #include "engine/backtrace.h"
@@ -159,10 +158,6 @@ OrStop<> Run::read_grants() {
     }
     wasi_config_.listeners.push_back(std::move(*listener));
     has_grants_ = true;
-  }
-  wasi_p1::StandardStream* streams[] = {&wasi_config_.input, &wasi_config_.output, &wasi_config_.error_output};
-  for (int fd = 0; fd <= 2; ++fd) {
-    if (standard_stream_was_closed(fd)) streams[fd]->fd = kNoDescriptor;
   }
   return {};
 }

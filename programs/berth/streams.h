@@ -1,16 +1,12 @@
-// The process's standard streams, some of which may be closed when it starts. Called before anything
-// opens a file; no locking.
+// The process's standard streams, some of which may be closed when it starts.
 #pragma once
 
 namespace berth::cli {
 
-// A number that no open file has.
-inline constexpr int kNoDescriptor = 1 << 30;
-
 // Takes the numbers of standard streams that are closed. The next file opened would get them else, and a
-// guest's output could end up in a file that was granted for something else.
+// guest's output could end up in a file that was granted for something else. What they get is a
+// directory, which nobody takes for a stream: neither Berth nor the guest can read or write it. Called
+// first of all.
 void reserve_standard_streams();
-// Whether the stream was closed when the process started.
-bool standard_stream_was_closed(int fd);
 
 }  // namespace berth::cli
