@@ -31,7 +31,7 @@ class Arguments;
 
 struct Command {
   std::string_view name;
-  std::string_view usage;         // what follows the name: "[OPTION…] FILE [ARG…]"
+  std::string_view usage = {};    // what follows the name: "[OPTION…] FILE [ARG…]"
   std::string_view summary;       // one line
   std::string_view details = {};  // more, for its own help page; may be empty
   std::span<const Option> options = {};

@@ -114,14 +114,11 @@ class File {
     struct stat st;
     return fstat(fd_, &st) == 0 && S_ISREG(st.st_mode) ? static_cast<u64>(st.st_size) : 0;
   }
-  // Appends up to `count` bytes to `out`; how many, 0 at the end, -1 with errno set.
-  ssize_t append(std::vector<u8>& out, size_t count) const {
-    const size_t before = out.size();
-    out.resize(before + count);
+  // Reads up to `buffer.size()` bytes; how many, 0 at the end, -1 with errno set.
+  ssize_t read(std::span<u8> buffer) const {
     ssize_t n;
-    do n = read(fd_, out.data() + before, count);
+    do n = ::read(fd_, buffer.data(), buffer.size());
     while (n < 0 && errno == EINTR);
-    out.resize(before + static_cast<size_t>(std::max<ssize_t>(n, 0)));
     return n;
   }
 
@@ -228,27 +225,37 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& 
   if (!file.is_open()) return io_failure(path, errno);
   const std::string name = path == "-" ? "standard input" : path;
 
-  std::vector<u8> chunk;
-  ssize_t n = file.append(chunk, kChunk);
+  // One byte more than the file has, so that its end shows at once.
+  const u64 size = file.size();
+  const size_t room = static_cast<size_t>(size == 0 ? kChunk : std::min<u64>(size + 1, kChunk));
+  const auto buffer = std::make_unique_for_overwrite<u8[]>(room);
+  size_t filled = 0;
+  ssize_t n;
   // A pipe gives what is there; whether it is a module shows after eight bytes.
-  while (n > 0 && chunk.size() < 8) n = file.append(chunk, kChunk);
+  while ((n = file.read({buffer.get() + filled, room - filled})) > 0) {
+    filled += static_cast<size_t>(n);
+    if (filled >= 8) break;
+  }
   if (n < 0) return io_failure(path, errno);
 
-  if (detect(chunk) != FileKind::Module) {
-    const u64 limit = config.limits.module_bytes;
-    chunk.reserve(std::min<u64>(file.size() + kChunk, limit));
-    while ((n = file.append(chunk, kChunk)) > 0 && chunk.size() <= limit) {
+  if (detect({buffer.get(), filled}) != FileKind::Module) {
+    std::vector<u8> bytes(buffer.get(), buffer.get() + filled);
+    while (bytes.size() <= config.limits.module_bytes && (n = file.read({buffer.get(), room})) > 0) {
+      bytes.insert(bytes.end(), buffer.get(), buffer.get() + n);
     }
     if (n < 0) return io_failure(path, errno);
-    return read_module(std::move(chunk), name, config);
+    return read_module(std::move(bytes), name, config);
   }
 
   decode::StreamDecoder decoder(config.features, config.limits);
-  decoder.reserve(file.size());
+  decoder.reserve(size);
+  u64 total = 0;
   do {
-    if (auto pushed = decoder.push(chunk); !pushed) return failure(name, std::move(pushed).error());
-    chunk.clear();
-  } while ((n = file.append(chunk, kChunk)) > 0);
+    if (auto pushed = decoder.push({buffer.get(), filled}); !pushed) return failure(name, std::move(pushed).error());
+    total += filled;
+    n = size != 0 && total == size && filled < room ? 0 : file.read({buffer.get(), room});
+    filled = static_cast<size_t>(std::max<ssize_t>(n, 0));
+  } while (n > 0);
   if (n < 0) return io_failure(path, errno);
   auto decoded = decoder.finish();
   if (!decoded) return failure(name, std::move(decoded).error());
