@@ -136,7 +136,7 @@ Result<ScriptRunner::Prepared> ScriptRunner::load(const text::ScriptModule& modu
     custom = wasm::check_branch_hints(**compiled);
   }
   if (!custom) {
-    if (message) *message = text::render(file_, text, custom.error(), &parsed->map);
+    if (message) *message = text::render(file_, source_, custom.error(), &parsed->map);
     return std::unexpected(std::move(custom).error());
   }
   return engine_.prepare(std::move(*compiled));
