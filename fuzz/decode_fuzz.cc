@@ -90,8 +90,7 @@ void run(std::span<const u8> bytes) {
     const wasm::Function& f = whole->functions[i];
     check(f.local_slots + f.stack_slots <= limits().function_slots);
     if (!f.is_translated) continue;
-    for (u32 at = 0; at < f.body.size; ++at)
-      check(whole->original_offset(wasm::FuncIdx(i), at) <= whole->bytes.size());
+    for (u32 at = 0; at < f.body.size; ++at) check(whole->original_offset(wasm::FuncIdx(i), at) <= whole->bytes.size());
   }
 }
 

@@ -73,12 +73,14 @@ class StreamDecoder::Impl {
     }
     const u32 declared = static_cast<u32>(module_.functions.size()) - module_.imported_functions;
     if (!seen_code_ && declared != 0) {
-      return fail(Error(ErrorCode::FunctionCodeMismatch, std::to_string(declared) + " functions declared, no code section")
-                      .at(pos_));
+      return fail(
+          Error(ErrorCode::FunctionCodeMismatch, std::to_string(declared) + " functions declared, no code section")
+              .at(pos_));
     }
     if (!seen_data_ && module_.data_count && *module_.data_count != 0) {
-      return fail(Error(ErrorCode::DataCountMismatch, std::to_string(*module_.data_count) + " announced, no data section")
-                      .at(pos_));
+      return fail(
+          Error(ErrorCode::DataCountMismatch, std::to_string(*module_.data_count) + " announced, no data section")
+              .at(pos_));
     }
     wasm::mark_branch_hints(module_);
     if (observer_) TRY(observer_->on_end(module_));
@@ -116,7 +118,8 @@ class StreamDecoder::Impl {
   Error incomplete() const { return Error(ErrorCode::UnexpectedEnd).at(module_.bytes.size()); }
   // How long the module is in all, a stream does not tell.
   Error too_long() const {
-    return Error(ErrorCode::LimitExceeded, "bytes of the module: at most " + std::to_string(max_bytes_) + ", found more")
+    return Error(ErrorCode::LimitExceeded,
+                 "bytes of the module: at most " + std::to_string(max_bytes_) + ", found more")
         .at(max_bytes_);
   }
   std::string section_size_text() const {
@@ -164,7 +167,8 @@ class StreamDecoder::Impl {
     if (!size) return Step::NeedsMore;
     if (id != 0) {
       if (kOrder[id] <= last_order_) {
-        return fail(Error(ErrorCode::SectionOrder, "section " + std::to_string(id) + " is out of order or repeated").at(pos_));
+        return fail(
+            Error(ErrorCode::SectionOrder, "section " + std::to_string(id) + " is out of order or repeated").at(pos_));
       }
       last_order_ = kOrder[id];
     }
@@ -178,7 +182,8 @@ class StreamDecoder::Impl {
 
   Result<Step> section_payload() {
     if (module_.bytes.size() < section_end_) return Step::NeedsMore;
-    TRY(sections_.decode(section_id_, {static_cast<u32>(section_start_), static_cast<u32>(section_end_ - section_start_)},
+    TRY(sections_.decode(section_id_,
+                         {static_cast<u32>(section_start_), static_cast<u32>(section_end_ - section_start_)},
                          last_section_));
     if (section_id_ == SectionId::Data) seen_data_ = true;
     return end_section();
@@ -214,7 +219,8 @@ class StreamDecoder::Impl {
   Result<Step> body_size() {
     if (next_body_ == module_.functions.size()) {
       if (pos_ != section_end_) {
-        return fail(Error(ErrorCode::SectionSizeMismatch, std::to_string(section_end_ - pos_) + " bytes left over").at(pos_));
+        return fail(
+            Error(ErrorCode::SectionSizeMismatch, std::to_string(section_end_ - pos_) + " bytes left over").at(pos_));
       }
       return end_section();
     }
@@ -228,7 +234,8 @@ class StreamDecoder::Impl {
     }
     if (*size > section_end_ - pos) {
       return fail(Error(ErrorCode::LengthOutOfBounds, "function body of " + std::to_string(*size) + " bytes, " +
-                                                          std::to_string(section_end_ - pos) + " left in the code section")
+                                                          std::to_string(section_end_ - pos) +
+                                                          " left in the code section")
                       .at(at)
                       .in_function(next_body_));
     }
@@ -275,7 +282,9 @@ StreamDecoder::StreamDecoder(StreamDecoder&&) noexcept = default;
 StreamDecoder& StreamDecoder::operator=(StreamDecoder&&) noexcept = default;
 StreamDecoder::~StreamDecoder() = default;
 
-void StreamDecoder::reserve(u64 bytes) { impl_->module_.bytes.reserve(static_cast<size_t>(std::min<u64>(bytes, u64{1} << 32))); }
+void StreamDecoder::reserve(u64 bytes) {
+  impl_->module_.bytes.reserve(static_cast<size_t>(std::min<u64>(bytes, u64{1} << 32)));
+}
 Result<> StreamDecoder::push(std::span<const u8> chunk) { return impl_->push(chunk); }
 Result<Module> StreamDecoder::finish() { return impl_->finish(); }
 const Module& StreamDecoder::module() const { return impl_->module_; }

@@ -39,8 +39,7 @@ class DecodeObserver {
 class StreamDecoder {
  public:
   // `observer` may be null, and outlives the decoder otherwise.
-  StreamDecoder(const wasm::FeatureSet& features, const wasm::ModuleLimits& limits,
-                DecodeObserver* observer = nullptr);
+  StreamDecoder(const wasm::FeatureSet& features, const wasm::ModuleLimits& limits, DecodeObserver* observer = nullptr);
   StreamDecoder(StreamDecoder&&) noexcept;
   StreamDecoder& operator=(StreamDecoder&&) noexcept;
   ~StreamDecoder();
@@ -56,8 +55,8 @@ class StreamDecoder {
   const wasm::Module& module() const;
 
  private:
-  friend Result<wasm::Module> decode_module(std::vector<u8>, const wasm::FeatureSet&,
-                                            const wasm::ModuleLimits&, DecodeObserver*);
+  friend Result<wasm::Module> decode_module(std::vector<u8>, const wasm::FeatureSet&, const wasm::ModuleLimits&,
+                                            DecodeObserver*);
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -88,7 +88,8 @@ TEST(Decoder, ReadsEverySection) {
 }
 
 // Decodes what is given in pieces, whose ends are at `cuts`.
-Result<Module> decode_cut(std::span<const u8> bytes, const std::vector<size_t>& cuts, const wasm::ModuleLimits& limits) {
+Result<Module> decode_cut(std::span<const u8> bytes, const std::vector<size_t>& cuts,
+                          const wasm::ModuleLimits& limits) {
   StreamDecoder decoder({}, limits);
   size_t done = 0;
   for (const size_t cut : cuts) {
@@ -102,8 +103,8 @@ Result<Module> decode_cut(std::span<const u8> bytes, const std::vector<size_t>& 
 std::string outcome(const Result<Module>& m) {
   if (!m) return m.error().to_string();
   return "module of " + std::to_string(m->bytes.size()) + " bytes, " + std::to_string(m->functions.size()) +
-         " functions, last body at " + std::to_string(m->functions.empty() ? 0 : m->functions.back().body.offset) + ", " +
-         std::to_string(m->customs.size()) + " customs, " + std::to_string(m->elems.size()) + " elems";
+         " functions, last body at " + std::to_string(m->functions.empty() ? 0 : m->functions.back().body.offset) +
+         ", " + std::to_string(m->customs.size()) + " customs, " + std::to_string(m->elems.size()) + " elems";
 }
 
 void check_every_cut(const std::vector<u8>& bytes, const wasm::ModuleLimits& limits = {}) {
@@ -124,7 +125,8 @@ TEST(StreamDecoder, FailsAlikeHoweverTheBytesAreCut) {
   for (size_t size = 0; size < whole.size(); size += 3) {
     const std::vector<u8> truncated(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size));
     const std::string want = outcome(decode_module(truncated));
-    for (size_t at = 0; at <= size; at += 5) ASSERT_EQ(outcome(decode_cut(truncated, {at}, {})), want) << size << " " << at;
+    for (size_t at = 0; at <= size; at += 5)
+      ASSERT_EQ(outcome(decode_cut(truncated, {at}, {})), want) << size << " " << at;
   }
   for (size_t at = 8; at < whole.size(); ++at) {
     std::vector<u8> damaged = whole;

@@ -103,7 +103,8 @@ Result<> SectionDecoder::decode(SectionId id, Range payload, SectionId after) {
   if (error_) return ::berth::fail(std::move(*error_));
   if (!reader_.ok()) {
     const bool at_end = reader_.error_code() == ErrorCode::UnexpectedEnd;
-    return ::berth::fail(Error(reader_.error_code(), at_end ? "of section or function" : "").at(reader_.error_offset()));
+    return ::berth::fail(
+        Error(reader_.error_code(), at_end ? "of section or function" : "").at(reader_.error_offset()));
   }
   if (!reader_.at_end()) {
     return ::berth::fail(Error(ErrorCode::SectionSizeMismatch, std::to_string(reader_.remaining()) + " bytes left over")

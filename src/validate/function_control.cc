@@ -147,8 +147,8 @@ bool FunctionValidator::op(OpTag<Op::Select>, const wasm::NoImm&) {
   ValType b;
   if (!pop(wasm::kI32) || !pop_any(b) || !pop_any(a)) return false;
   if (a.is_ref() || b.is_ref()) {
-    return error(ErrorCode::TypeMismatch, "select without a type takes numbers and vectors, found " +
-                                              wasm::to_string(a.is_ref() ? a : b));
+    return error(ErrorCode::TypeMismatch,
+                 "select without a type takes numbers and vectors, found " + wasm::to_string(a.is_ref() ? a : b));
   }
   if (a.kind != b.kind && a.kind != ValKind::Bottom && b.kind != ValKind::Bottom) {
     const ValType both[] = {a, b};
@@ -228,7 +228,8 @@ bool FunctionValidator::op(OpTag<Op::Catch>, const wasm::TagImm& imm) {
 }
 
 bool FunctionValidator::op(OpTag<Op::CatchAll>, const wasm::NoImm&) {
-  if (top().kind != FrameKind::Try && top().kind != FrameKind::Catch) return error(ErrorCode::MisplacedCatch, "catch_all");
+  if (top().kind != FrameKind::Try && top().kind != FrameKind::Catch)
+    return error(ErrorCode::MisplacedCatch, "catch_all");
   if (!end_of_sequence()) return false;
   restart_sequence(FrameKind::CatchAll);
   return true;
@@ -237,7 +238,8 @@ bool FunctionValidator::op(OpTag<Op::CatchAll>, const wasm::NoImm&) {
 bool FunctionValidator::op(OpTag<Op::Delegate>, const wasm::LabelImm& imm) {
   if (top().kind != FrameKind::Try) return error(ErrorCode::MisplacedCatch, "delegate");
   // The label counts from outside of the try.
-  if (imm.label.value >= frames_.size() - 1) return unknown(ErrorCode::UnknownLabel, imm.label.value, frames_.size() - 1, "labels here");
+  if (imm.label.value >= frames_.size() - 1)
+    return unknown(ErrorCode::UnknownLabel, imm.label.value, frames_.size() - 1, "labels here");
   return op(OpTag<Op::End>{}, wasm::NoImm{});
 }
 
@@ -283,8 +285,8 @@ ValType difference(ValType from, ValType to) { return ValType::ref(from.heap, fr
 bool FunctionValidator::branch_on_cast(const wasm::BrOnCastImm& imm, bool on_success) {
   if (!check(imm.from) || !check(imm.to)) return false;
   if (!wasm::val_matches(module_, imm.to, imm.from)) {
-    return error(ErrorCode::TypeMismatch, mnemonic() + " casts to " + wasm::to_string(imm.to) + ", which is no subtype of " +
-                                              wasm::to_string(imm.from));
+    return error(ErrorCode::TypeMismatch, mnemonic() + " casts to " + wasm::to_string(imm.to) +
+                                              ", which is no subtype of " + wasm::to_string(imm.from));
   }
   Frame* target = label(imm.label);
   if (!target) return false;

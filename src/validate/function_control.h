@@ -6,7 +6,8 @@
 
 namespace berth::validate {
 
-inline void FunctionValidator::push_frame(FrameKind kind, std::span<const ValType> params, std::span<const ValType> results) {
+inline void FunctionValidator::push_frame(FrameKind kind, std::span<const ValType> params,
+                                          std::span<const ValType> results) {
   if (!frames_.empty()) frames_.back().unreachable = unreachable_;
   frames_.push_back({params.data(), results.data(), static_cast<u32>(params.size()), static_cast<u32>(results.size()),
                      static_cast<u32>(sp_ - stack_.get()), static_cast<u32>(set_locals_.size()), kind, false, 0});
@@ -19,7 +20,8 @@ inline bool FunctionValidator::end_of_sequence() {
   if (sp_ - base_ == static_cast<ptrdiff_t>(f.result_count)) [[likely]] {
     bool fits = true;
     for (u32 n = 0; n < f.result_count; ++n) fits = fits && same(base_[n], f.results[n]);
-    if (fits) [[likely]] return true;
+    if (fits) [[likely]]
+      return true;
   }
   return end_of_sequence_slow();
 }
@@ -48,8 +50,12 @@ inline bool FunctionValidator::op(OpTag<Op::Unreachable>, const wasm::NoImm&) {
   unreachable();
   return true;
 }
-inline bool FunctionValidator::op(OpTag<Op::Block>, const wasm::BlockType& imm) { return begin_block(FrameKind::Block, imm); }
-inline bool FunctionValidator::op(OpTag<Op::Loop>, const wasm::BlockType& imm) { return begin_block(FrameKind::Loop, imm); }
+inline bool FunctionValidator::op(OpTag<Op::Block>, const wasm::BlockType& imm) {
+  return begin_block(FrameKind::Block, imm);
+}
+inline bool FunctionValidator::op(OpTag<Op::Loop>, const wasm::BlockType& imm) {
+  return begin_block(FrameKind::Loop, imm);
+}
 inline bool FunctionValidator::op(OpTag<Op::If>, const wasm::BlockType& imm) { return begin_block(FrameKind::If, imm); }
 
 inline bool FunctionValidator::op(OpTag<Op::End>, const wasm::NoImm&) {
@@ -66,7 +72,8 @@ inline bool FunctionValidator::op(OpTag<Op::End>, const wasm::NoImm&) {
       return block_mismatch(f.result_types());
     }
   }
-  if (!set_locals_.empty()) [[unlikely]] reset_locals(f.init_height);
+  if (!set_locals_.empty()) [[unlikely]]
+    reset_locals(f.init_height);
   frames_.pop_back();
   if (!frames_.empty()) [[likely]] {
     base_ = stack_.get() + frames_.back().height;
@@ -82,7 +89,8 @@ inline bool FunctionValidator::op(OpTag<Op::BrIf>, const wasm::LabelImm& imm) {
   Frame* target = label(imm.label);
   if (!target) return false;
   const auto types = target->label_types();
-  if (types.empty()) [[likely]] return true;
+  if (types.empty()) [[likely]]
+    return true;
   return pop_all(types) && push_all(types);
 }
 
@@ -105,7 +113,8 @@ inline bool FunctionValidator::op(OpTag<Op::Drop>, const wasm::NoImm&) {
 inline bool FunctionValidator::op(OpTag<Op::LocalGet>, const wasm::LocalImm& imm) {
   ValType type;
   if (!local_type(imm.local, type)) return false;
-  if (!type.is_defaultable() && !check_initialized(imm.local)) [[unlikely]] return false;
+  if (!type.is_defaultable() && !check_initialized(imm.local)) [[unlikely]]
+    return false;
   push(type);
   return true;
 }
@@ -124,7 +133,8 @@ inline bool FunctionValidator::op(OpTag<Op::LocalSet>, const wasm::LocalImm& imm
 inline bool FunctionValidator::op(OpTag<Op::LocalTee>, const wasm::LocalImm& imm) {
   ValType type;
   if (!local_type(imm.local, type) || !pop(type)) return false;
-  if (!type.is_defaultable()) [[unlikely]] set_initialized(imm.local);
+  if (!type.is_defaultable()) [[unlikely]]
+    set_initialized(imm.local);
   push(type);
   return true;
 }
@@ -139,7 +149,8 @@ inline bool FunctionValidator::op(OpTag<Op::GlobalGet>, const wasm::GlobalImm& i
 inline bool FunctionValidator::op(OpTag<Op::GlobalSet>, const wasm::GlobalImm& imm) {
   const wasm::Global* g = global(imm.global);
   if (!g) return false;
-  if (!g->type.is_mutable) [[unlikely]] return error(ErrorCode::ImmutableGlobal, std::to_string(imm.global.value));
+  if (!g->type.is_mutable) [[unlikely]]
+    return error(ErrorCode::ImmutableGlobal, std::to_string(imm.global.value));
   return pop(g->type.type);
 }
 

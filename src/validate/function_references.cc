@@ -66,10 +66,16 @@ bool FunctionValidator::ref_test(HeapType type, bool is_nullable, bool cast) {
   push(cast ? wanted : wasm::kI32);
   return true;
 }
-bool FunctionValidator::op(OpTag<Op::RefTest>, const wasm::HeapTypeImm& imm) { return ref_test(imm.type, false, false); }
-bool FunctionValidator::op(OpTag<Op::RefTestNull>, const wasm::HeapTypeImm& imm) { return ref_test(imm.type, true, false); }
+bool FunctionValidator::op(OpTag<Op::RefTest>, const wasm::HeapTypeImm& imm) {
+  return ref_test(imm.type, false, false);
+}
+bool FunctionValidator::op(OpTag<Op::RefTestNull>, const wasm::HeapTypeImm& imm) {
+  return ref_test(imm.type, true, false);
+}
 bool FunctionValidator::op(OpTag<Op::RefCast>, const wasm::HeapTypeImm& imm) { return ref_test(imm.type, false, true); }
-bool FunctionValidator::op(OpTag<Op::RefCastNull>, const wasm::HeapTypeImm& imm) { return ref_test(imm.type, true, true); }
+bool FunctionValidator::op(OpTag<Op::RefCastNull>, const wasm::HeapTypeImm& imm) {
+  return ref_test(imm.type, true, true);
+}
 
 bool FunctionValidator::convert(HeapType from, HeapType to) {
   ValType ref;
@@ -82,8 +88,12 @@ bool FunctionValidator::convert(HeapType from, HeapType to) {
   push(ValType::ref(to, ref.is_ref() && ref.nullable));
   return true;
 }
-bool FunctionValidator::op(OpTag<Op::AnyConvertExtern>, const wasm::NoImm&) { return convert(HeapType::kExtern, HeapType::kAny); }
-bool FunctionValidator::op(OpTag<Op::ExternConvertAny>, const wasm::NoImm&) { return convert(HeapType::kAny, HeapType::kExtern); }
+bool FunctionValidator::op(OpTag<Op::AnyConvertExtern>, const wasm::NoImm&) {
+  return convert(HeapType::kExtern, HeapType::kAny);
+}
+bool FunctionValidator::op(OpTag<Op::ExternConvertAny>, const wasm::NoImm&) {
+  return convert(HeapType::kAny, HeapType::kExtern);
+}
 
 bool FunctionValidator::op(OpTag<Op::RefI31>, const wasm::NoImm&) {
   if (!pop(wasm::kI32)) return false;
@@ -136,7 +146,8 @@ bool FunctionValidator::typed_get(const wasm::TypeFieldImm& imm, bool packed) {
   const FieldType* f = field(imm.type, imm.field);
   if (!f) return false;
   if ((f->packed != Packed::None) != packed)
-    return error(packed ? ErrorCode::FieldNotPacked : ErrorCode::FieldPacked, std::to_string(imm.field) + " (" + mnemonic() + ")");
+    return error(packed ? ErrorCode::FieldNotPacked : ErrorCode::FieldPacked,
+                 std::to_string(imm.field) + " (" + mnemonic() + ")");
   if (!pop(nullable(imm.type))) return false;
   push(f->type);
   return true;
@@ -215,8 +226,9 @@ bool FunctionValidator::segment_fits(wasm::ElemIdx elem, ValType wanted, const c
   if (!check_elem(elem)) return false;
   const ValType have = module_.elems[elem.value].type;
   if (wasm::val_matches(module_, have, wanted)) return true;
-  return error(ErrorCode::TypeMismatch, "element segment " + std::to_string(elem.value) + " holds " + wasm::to_string(have) +
-                                            ", " + where + " " + wasm::to_string(wanted) + " (" + mnemonic() + ")");
+  return error(ErrorCode::TypeMismatch, "element segment " + std::to_string(elem.value) + " holds " +
+                                            wasm::to_string(have) + ", " + where + " " + wasm::to_string(wanted) +
+                                            " (" + mnemonic() + ")");
 }
 
 bool FunctionValidator::op(OpTag<Op::ArrayNewElem>, const wasm::TypeElemImm& imm) {
@@ -231,7 +243,8 @@ bool FunctionValidator::array_get(wasm::TypeIdx type, bool packed) {
   const FieldType* e = element(type);
   if (!e) return false;
   if ((e->packed != Packed::None) != packed)
-    return error(packed ? ErrorCode::FieldNotPacked : ErrorCode::FieldPacked, "array " + std::to_string(type.value) + " (" + mnemonic() + ")");
+    return error(packed ? ErrorCode::FieldNotPacked : ErrorCode::FieldPacked,
+                 "array " + std::to_string(type.value) + " (" + mnemonic() + ")");
   if (!pop(wasm::kI32) || !pop(nullable(type))) return false;
   push(e->type);
   return true;

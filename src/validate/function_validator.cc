@@ -82,8 +82,8 @@ Result<FunctionSummary> FunctionValidator::validate(wasm::FuncIdx func) {
     summary.uses_legacy_exceptions = uses_legacy_;
     const u64 slots = u64{summary.local_slots} + summary.stack_slots;
     if (slots > facts_.limits.function_slots) {
-      good = error(std::move(limit_error("slots of a function's frame", facts_.limits.function_slots, slots)
-                                 .at(function.body.offset)));
+      good = error(std::move(
+          limit_error("slots of a function's frame", facts_.limits.function_slots, slots).at(function.body.offset)));
     }
   }
   if (!good) return fail(reader_error().in_function(func.value));
@@ -118,7 +118,8 @@ bool FunctionValidator::read_locals(const FuncSig& sig) {
   }
   if (!reader_.ok()) return false;
   if (count > facts_.limits.function_locals) {
-    return error(std::move(limit_error("locals of a function", facts_.limits.function_locals, count).at(reader_.offset())));
+    return error(
+        std::move(limit_error("locals of a function", facts_.limits.function_locals, count).at(reader_.offset())));
   }
   local_count_ = static_cast<u32>(count);
   if (!all_defaultable) {
@@ -135,7 +136,8 @@ bool FunctionValidator::read_locals(const FuncSig& sig) {
 
 bool FunctionValidator::local_type_slow(wasm::LocalIdx local, ValType& type) {
   if (local.value >= local_count_) {
-    return error(ErrorCode::UnknownLocal, std::to_string(local.value) + " (the function has " + std::to_string(local_count_) + ")");
+    return error(ErrorCode::UnknownLocal,
+                 std::to_string(local.value) + " (the function has " + std::to_string(local_count_) + ")");
   }
   type = std::ranges::upper_bound(runs_, local.value, {}, &Run::end)->type;
   return true;
@@ -161,9 +163,7 @@ void FunctionValidator::reset_locals(u32 init_height) {
 
 // --- the operand stack
 
-bool FunctionValidator::ensure(size_t count) {
-  return limit_ - sp_ >= static_cast<ptrdiff_t>(count) || grow(count);
-}
+bool FunctionValidator::ensure(size_t count) { return limit_ - sp_ >= static_cast<ptrdiff_t>(count) || grow(count); }
 
 bool FunctionValidator::grow(size_t count) {
   const size_t used = static_cast<size_t>(sp_ - stack_.get());
@@ -216,8 +216,8 @@ bool FunctionValidator::pop_ref(ValType& type) {
   if (!pop_any(type)) return false;
   if (type.is_ref() || type.kind == ValKind::Bottom) return true;
   ++sp_;
-  return error(ErrorCode::TypeMismatch, "instruction requires a reference but stack has " + to_string(std::span(&type, 1)) +
-                                            " (" + mnemonic() + ")");
+  return error(ErrorCode::TypeMismatch, "instruction requires a reference but stack has " +
+                                            to_string(std::span(&type, 1)) + " (" + mnemonic() + ")");
 }
 
 bool FunctionValidator::check_top(std::span<const ValType> wanted) {
@@ -333,7 +333,8 @@ std::string FunctionValidator::mnemonic() const {
   const bool prefixed = first >= 0xFB && first <= 0xFE;
   if (prefixed) code = reader.leb_u32();
   for (const wasm::OpInfo& i : wasm::kOpInfo)
-    if (prefixed ? i.prefix == first && i.code == code : i.prefix == 0 && i.code == code) return std::string(i.mnemonic);
+    if (prefixed ? i.prefix == first && i.code == code : i.prefix == 0 && i.code == code)
+      return std::string(i.mnemonic);
   constexpr char kHex[] = "0123456789abcdef";
   std::string hex{kHex[first >> 4], kHex[first & 15]};
   if (prefixed) hex += " " + std::to_string(code);
@@ -364,17 +365,20 @@ bool FunctionValidator::bad_alignment(const wasm::MemArgImm& m, u32 natural, boo
 }
 
 bool FunctionValidator::bad_offset(const wasm::MemArgImm& m) {
-  return error(ErrorCode::OffsetOutOfRange, std::to_string(m.offset) + " in the 32-bit memory " + std::to_string(m.memory.value));
+  return error(ErrorCode::OffsetOutOfRange,
+               std::to_string(m.offset) + " in the 32-bit memory " + std::to_string(m.memory.value));
 }
 
 bool FunctionValidator::bad_lane(u32 lane, u32 count) {
-  return error(ErrorCode::InvalidLaneIndex, std::to_string(lane) + ", " + mnemonic() + " has " + std::to_string(count) + " lanes");
+  return error(ErrorCode::InvalidLaneIndex,
+               std::to_string(lane) + ", " + mnemonic() + " has " + std::to_string(count) + " lanes");
 }
 
 bool FunctionValidator::mismatch(std::span<const ValType> wanted) {
   const size_t have = std::min(wanted.size(), static_cast<size_t>(sp_ - base_));
   return error(ErrorCode::TypeMismatch, "instruction requires " + to_string(wanted) + " but stack has " +
-                                            to_string(std::span<const ValType>(sp_ - have, have)) + " (" + mnemonic() + ")");
+                                            to_string(std::span<const ValType>(sp_ - have, have)) + " (" + mnemonic() +
+                                            ")");
 }
 
 bool FunctionValidator::block_mismatch(std::span<const ValType> wanted) {
@@ -408,7 +412,8 @@ struct ConstantVisitor {
         if (imm.global.value >= visible_globals)
           return v.unknown(ErrorCode::UnknownGlobal, imm.global.value, visible_globals, "globals before this");
         if (v.module_.globals[imm.global.value].type.is_mutable) {
-          return v.error(ErrorCode::ConstantExpressionRequired, "global " + std::to_string(imm.global.value) + " is mutable");
+          return v.error(ErrorCode::ConstantExpressionRequired,
+                         "global " + std::to_string(imm.global.value) + " is mutable");
         }
         if (imm.global.value >= v.module_.imported_globals && !v.features_.has(wasm::Feature::Gc)) {
           return v.error(ErrorCode::ConstantExpressionRequired,
@@ -431,7 +436,8 @@ Result<> FunctionValidator::validate_constant(wasm::ConstExpr expr, ValType expe
   while (!frames_.empty()) {
     op_start_ = reader_.position();
     if (reader_.at_end()) reader_.fail_here(ErrorCode::EndExpected);
-    if (!reader_.ok() || (sp_ > limit_ && !grow(kMargin)) || !wasm::decode_op(reader_, visitor)) return fail(reader_error());
+    if (!reader_.ok() || (sp_ > limit_ && !grow(kMargin)) || !wasm::decode_op(reader_, visitor))
+      return fail(reader_error());
   }
   return {};
 }

@@ -25,8 +25,8 @@ using OpTag = std::integral_constant<wasm::Op, op>;
 
 // What validating a function finds out about it.
 struct FunctionSummary {
-  u32 local_slots = 0;   // of 8 bytes, for parameters and locals
-  u32 stack_slots = 0;   // at most so many for operands
+  u32 local_slots = 0;  // of 8 bytes, for parameters and locals
+  u32 stack_slots = 0;  // at most so many for operands
   bool uses_legacy_exceptions = false;
 };
 
@@ -109,7 +109,8 @@ class FunctionValidator {
       if (!features_.has(wasm::Feature::Exceptions) && !features_.has(wasm::Feature::LegacyExceptions)) [[unlikely]]
         return missing_feature(O);
     } else if constexpr (i.feature != wasm::Feature::Mvp) {
-      if (!features_.has(i.feature)) [[unlikely]] return missing_feature(O);
+      if (!features_.has(i.feature)) [[unlikely]]
+        return missing_feature(O);
     }
     if constexpr (i.signature == "*") {
       return op(OpTag<O>{}, imm);
@@ -138,31 +139,39 @@ class FunctionValidator {
     constexpr bool atomic = i.prefix == 0xFE;
     ValType address = wasm::kI32;
     if constexpr (std::is_same_v<Imm, wasm::MemArgImm>) {
-      if (!check_memarg(imm, natural, atomic, address)) [[unlikely]] return false;
+      if (!check_memarg(imm, natural, atomic, address)) [[unlikely]]
+        return false;
     } else if constexpr (std::is_same_v<Imm, wasm::MemArgLaneImm>) {
-      if (!check_memarg(imm.mem, natural, false, address)) [[unlikely]] return false;
-      if (imm.lane >= 16 / i.width) [[unlikely]] return bad_lane(imm.lane, 16 / i.width);
+      if (!check_memarg(imm.mem, natural, false, address)) [[unlikely]]
+        return false;
+      if (imm.lane >= 16 / i.width) [[unlikely]]
+        return bad_lane(imm.lane, 16 / i.width);
     } else if constexpr (std::is_same_v<Imm, wasm::MemoryImm>) {
-      if (!memory_address(imm.memory, address)) [[unlikely]] return false;
+      if (!memory_address(imm.memory, address)) [[unlikely]]
+        return false;
     } else if constexpr (std::is_same_v<Imm, wasm::DataMemoryImm>) {
-      if (!memory_address(imm.memory, address) || !check_data(imm.data)) [[unlikely]] return false;
+      if (!memory_address(imm.memory, address) || !check_data(imm.data)) [[unlikely]]
+        return false;
     } else if constexpr (std::is_same_v<Imm, wasm::DataImm>) {
-      if (!check_data(imm.data)) [[unlikely]] return false;
+      if (!check_data(imm.data)) [[unlikely]]
+        return false;
     } else if constexpr (std::is_same_v<Imm, wasm::ElemImm>) {
-      if (!check_elem(imm.elem)) [[unlikely]] return false;
+      if (!check_elem(imm.elem)) [[unlikely]]
+        return false;
     } else if constexpr (std::is_same_v<Imm, wasm::LaneImm>) {
       constexpr u32 lanes = lane_count(i.mnemonic);
-      if (imm.lane >= lanes) [[unlikely]] return bad_lane(imm.lane, lanes);
+      if (imm.lane >= lanes) [[unlikely]]
+        return bad_lane(imm.lane, lanes);
     } else if constexpr (std::is_same_v<Imm, wasm::ShuffleImm>) {
       for (u8 lane : imm.lanes.bytes)
-        if (lane >= 32) [[unlikely]] return bad_lane(lane, 32);
+        if (lane >= 32) [[unlikely]]
+          return bad_lane(lane, 32);
     }
 
     constexpr Signature sig = parse_signature(i.signature);
     ValType* args = sp_ - sig.param_count;
     bool fits = sp_ - base_ >= static_cast<ptrdiff_t>(sig.param_count);
-    for (u32 n = 0; n < sig.param_count; ++n)
-      fits = fits && same(args[n], signature_type(sig.params[n], address));
+    for (u32 n = 0; n < sig.param_count; ++n) fits = fits && same(args[n], signature_type(sig.params[n], address));
     if (fits) [[likely]] {
       sp_ = args;
     } else {
@@ -176,8 +185,10 @@ class FunctionValidator {
   }
 
   bool check_memarg(const wasm::MemArgImm& m, u32 natural, bool atomic, ValType& address) {
-    if (m.memory.value >= memory_count_) [[unlikely]] return unknown_memory(m.memory);
-    if (m.align_log2 > natural || (atomic && m.align_log2 != natural)) [[unlikely]] return bad_alignment(m, natural, atomic);
+    if (m.memory.value >= memory_count_) [[unlikely]]
+      return unknown_memory(m.memory);
+    if (m.align_log2 > natural || (atomic && m.align_log2 != natural)) [[unlikely]]
+      return bad_alignment(m, natural, atomic);
     if (memories_[m.memory.value].type.is_64) [[unlikely]] {
       address = wasm::kI64;
     } else if (m.offset > 0xFFFFFFFF) [[unlikely]] {
@@ -186,7 +197,8 @@ class FunctionValidator {
     return true;
   }
   bool memory_address(wasm::MemoryIdx memory, ValType& address) {
-    if (memory.value >= memory_count_) [[unlikely]] return unknown_memory(memory);
+    if (memory.value >= memory_count_) [[unlikely]]
+      return unknown_memory(memory);
     address = memories_[memory.value].type.address_type();
     return true;
   }
@@ -256,7 +268,8 @@ class FunctionValidator {
     sp_ = base_;
     unreachable_ = true;
   }
-  bool block_signature(const wasm::BlockType& type, std::span<const ValType>& params, std::span<const ValType>& results);
+  bool block_signature(const wasm::BlockType& type, std::span<const ValType>& params,
+                       std::span<const ValType>& results);
   const ValType* intern(ValType type);
   bool begin_block(FrameKind kind, const wasm::BlockType& type);
   Frame* label(wasm::LabelIdx index) {
@@ -379,8 +392,8 @@ class FunctionValidator {
   std::vector<ValType> flat_locals_;
   std::vector<Run> runs_;
   u32 local_count_ = 0;
-  std::vector<bool> initialized_;    // by local; filled only where one has no default value
-  std::vector<u32> set_locals_;      // in order, to undo at the end of a block
+  std::vector<bool> initialized_;  // by local; filled only where one has no default value
+  std::vector<u32> set_locals_;    // in order, to undo at the end of a block
   std::deque<ValType> interned_;
 
   std::optional<Error> error_;

@@ -21,8 +21,8 @@ using wasm::ValType;
 
 namespace {
 
-constexpr u8 kExnCode = 0x69;      // exnref, and the heap type exn
-constexpr u8 kRefCode = 0x64;      // (ref ht)
+constexpr u8 kExnCode = 0x69;  // exnref, and the heap type exn
+constexpr u8 kRefCode = 0x64;  // (ref ht)
 constexpr u32 kFunctionTarget = ~u32{0};
 // Values in the function types added for blocks: what a hostile module can make us allocate.
 constexpr u64 kMaxAddedValues = 4'000'000;
@@ -180,10 +180,10 @@ namespace {
 
 // Depth is the number of labels open in the translation, the function's own included.
 struct Frame {
-  u32 level = 0;          // depth at which the label to branch to was opened
+  u32 level = 0;  // depth at which the label to branch to was opened
   u32 id = kFunctionTarget;
-  u32 clause = 0;         // clauses begun so far
-  u32 exn_local = 0;      // of the present clause, if it is rethrown
+  u32 clause = 0;     // clauses begun so far
+  u32 exn_local = 0;  // of the present clause, if it is rethrown
   bool rethrown = false;
 };
 

@@ -60,8 +60,7 @@ TEST(LegacyExceptions, AreRewritten) {
   };
   const Case cases[] = {
       {"(try (do nop))", "block nop end end"},
-      {"(try (do nop) (catch $e drop))",
-       "block block try_table (catch 0) nop end br 1 end drop end end"},
+      {"(try (do nop) (catch $e drop))", "block block try_table (catch 0) nop end br 1 end drop end end"},
       {"(try (do nop) (catch $e drop) (catch_all nop))",
        "block block block try_table (catch 0) (catch_all 1) nop end br 2 end drop br 1 end nop end end"},
       {"(try (do nop) (catch_all (rethrow 0)))",
@@ -72,8 +71,7 @@ TEST(LegacyExceptions, AreRewritten) {
       {"(try (do nop) (catch_all (try (do nop) (catch_all (rethrow 0)))))",
        "block block try_table (catch_all 0) nop end br 1 end "
        "block block try_table (catch_all_ref 0) nop end br 1 end local.set 1 local.get 1 throw_ref end end end"},
-      {"(try (do nop) (delegate 0))",
-       "block try_table (catch_all_ref 0) nop end return end throw_ref end"},
+      {"(try (do nop) (delegate 0))", "block try_table (catch_all_ref 0) nop end return end throw_ref end"},
       {"(try (do (block (try (do nop) (delegate 1)))) (catch_all nop))",
        "block block try_table (catch_all 0) block block try_table (catch_all_ref 1) nop end end br 1 end throw_ref end "
        "br 1 end nop end end"},
@@ -86,7 +84,8 @@ TEST(LegacyExceptions, AreRewritten) {
        "throw_ref end"},
       // Branches count the blocks that were added.
       {"(block $b (try $t (do (br $b)) (catch $e drop (br $t)) (catch_all (br $b))))",
-       "block block block block try_table (catch 0) (catch_all 1) br 4 end br 2 end drop br 1 br 1 end br 1 end end end"},
+       "block block block block try_table (catch 0) (catch_all 1) br 4 end br 2 end drop br 1 br 1 end br 1 end end "
+       "end"},
   };
   for (const Case& c : cases) {
     auto m = load("(tag $e (param i32)) (func (param i32) " + std::string(c.body) + ")");

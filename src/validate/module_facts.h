@@ -22,9 +22,9 @@ struct ModuleFacts {
   const wasm::Module& module;
   wasm::FeatureSet features;
   wasm::ModuleLimits limits;
-  std::vector<FuncSig> sigs;     // by type index; empty for types that are not of functions
-  std::vector<bool> defaultable; // by type index: whether a struct's fields all have default values
-  std::vector<bool> declared;    // by function index: whether ref.func may name it
+  std::vector<FuncSig> sigs;      // by type index; empty for types that are not of functions
+  std::vector<bool> defaultable;  // by type index: whether a struct's fields all have default values
+  std::vector<bool> declared;     // by function index: whether ref.func may name it
 
   // The types below `type_end` are known: is `type` one of these, with all features it needs on?
   // An error without offset otherwise (specification: validation, types).

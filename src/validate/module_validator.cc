@@ -129,8 +129,10 @@ class ModuleValidator::Impl {
       const wasm::DataSegment& data = module_.datas[i];
       if (data.mode != SegmentMode::Active) continue;
       if (data.memory.value >= module_.memories.size())
-        return fail(unknown(ErrorCode::UnknownMemory, data.memory.value).with_context("in data segment " + std::to_string(i)));
-      TRY(constant(data.offset, module_.memories[data.memory.value].type.address_type(), all_globals(), "data segment", i));
+        return fail(
+            unknown(ErrorCode::UnknownMemory, data.memory.value).with_context("in data segment " + std::to_string(i)));
+      TRY(constant(data.offset, module_.memories[data.memory.value].type.address_type(), all_globals(), "data segment",
+                   i));
     }
     if (options_.translate_legacy_exceptions) return translate();
     return {};
@@ -154,7 +156,8 @@ class ModuleValidator::Impl {
   Result<> function_type(wasm::TypeIdx type, const char* what, size_t index) {
     if (type.value >= module_.types.size()) return fail(in(unknown(ErrorCode::UnknownType, type.value), what, index));
     if (module_.types[type.value].kind != wasm::CompositeKind::Func)
-      return fail(in(Error(ErrorCode::UnknownType, std::to_string(type.value) + " is not a function type"), what, index));
+      return fail(
+          in(Error(ErrorCode::UnknownType, std::to_string(type.value) + " is not a function type"), what, index));
     return {};
   }
 
@@ -187,8 +190,9 @@ class ModuleValidator::Impl {
       if (table.init) {
         TRY(constant(*table.init, t.element, module_.imported_globals, "table", i));
       } else if (i >= module_.imported_tables && !t.element.is_defaultable()) {
-        return fail(in(Error(ErrorCode::TypeMismatch, "elements of type " + wasm::to_string(t.element) + " need an initial value"),
-                       "table", i));
+        return fail(in(
+            Error(ErrorCode::TypeMismatch, "elements of type " + wasm::to_string(t.element) + " need an initial value"),
+            "table", i));
       }
     }
     return {};
@@ -257,7 +261,8 @@ class ModuleValidator::Impl {
       return fail(unknown(ErrorCode::UnknownFunction, module_.start->value).with_context("as start function"));
     const auto& type = module_.func_type(*module_.start);
     if (!type.params.empty() || !type.results.empty())
-      return fail(ErrorCode::StartFunction, std::to_string(module_.start->value) + " has the type " + wasm::to_string(type));
+      return fail(ErrorCode::StartFunction,
+                  std::to_string(module_.start->value) + " has the type " + wasm::to_string(type));
     return {};
   }
 
@@ -314,7 +319,9 @@ class ModuleValidator::Impl {
       module_.functions[f.value].uses_legacy_exceptions = true;
       if (!result) {
         Error e = std::move(result).error();
-        e = std::move(e).at(module_.functions[f.value].original_offset).with_context("after translating legacy exceptions");
+        e = std::move(e)
+                .at(module_.functions[f.value].original_offset)
+                .with_context("after translating legacy exceptions");
         return fail(std::move(e));
       }
     }
@@ -325,8 +332,8 @@ class ModuleValidator::Impl {
   void add_sigs() {
     for (size_t i = facts_.sigs.size(); i < module_.types.size(); ++i) {
       const auto& f = module_.types[i].func;
-      facts_.sigs.push_back({f.params.data(), f.results.data(), static_cast<u32>(f.params.size()),
-                             static_cast<u32>(f.results.size())});
+      facts_.sigs.push_back(
+          {f.params.data(), f.results.data(), static_cast<u32>(f.params.size()), static_cast<u32>(f.results.size())});
       facts_.defaultable.push_back(std::ranges::all_of(
           module_.types[i].strct.fields, [](const wasm::FieldType& field) { return field.type.is_defaultable(); }));
     }
@@ -339,7 +346,8 @@ class ModuleValidator::Impl {
   bool types_done_ = false;
 };
 
-ModuleValidator::ModuleValidator(Module& module, const Options& options) : impl_(std::make_unique<Impl>(module, options)) {}
+ModuleValidator::ModuleValidator(Module& module, const Options& options)
+    : impl_(std::make_unique<Impl>(module, options)) {}
 ModuleValidator::ModuleValidator(ModuleValidator&&) noexcept = default;
 ModuleValidator::~ModuleValidator() = default;
 Result<> ModuleValidator::types() { return impl_->types(); }

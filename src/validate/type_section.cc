@@ -37,7 +37,8 @@ Result<> check_components(const ModuleFacts& facts, u32 index, u32 group_end) {
 
 bool field_matches(const Module& module, const FieldType& sub, const FieldType& super) {
   if (sub.is_mutable != super.is_mutable || sub.packed != super.packed) return false;
-  return sub.is_mutable ? wasm::val_equal(module, sub.type, super.type) : wasm::val_matches(module, sub.type, super.type);
+  return sub.is_mutable ? wasm::val_equal(module, sub.type, super.type)
+                        : wasm::val_matches(module, sub.type, super.type);
 }
 
 bool composite_matches(const Module& module, const SubType& sub, const SubType& super) {
@@ -89,7 +90,8 @@ Result<> validate_types(Module& module, const ModuleFacts& facts) {
       const SubType& super = module.types[type.super->value];
       if (super.is_final || !composite_matches(module, type, super)) {
         return fail(ErrorCode::SubTypeFinal, std::to_string(i) + " does not match super type " +
-                                                 std::to_string(type.super->value) + (super.is_final ? ", which is final" : ""));
+                                                 std::to_string(type.super->value) +
+                                                 (super.is_final ? ", which is final" : ""));
       }
     }
     start = end;

@@ -55,14 +55,16 @@ TEST(FunctionValidator, SaysWhatWasExpectedAndFound) {
       {"(func call 7)", "unknown function: 7 (there are 1 functions)"},
       {"(func global.get 0 drop)", "unknown global: 0 (there are 0 globals)"},
       {"(func (i32.load (i32.const 0)) drop)", "unknown memory: 0 (there are 0 memories)"},
-      {"(memory 1) (func (i32.load align=8 (i32.const 0)) drop)", "alignment must not be larger than natural: i32.load"},
+      {"(memory 1) (func (i32.load align=8 (i32.const 0)) drop)",
+       "alignment must not be larger than natural: i32.load"},
       {"(memory 1 1 shared) (func (i32.atomic.load align=2 (i32.const 0)) drop)", "atomic alignment must be natural"},
       {"(memory 1) (func (i32.load offset=4294967296 (i32.const 0)) drop)", "offset out of range: 4294967296"},
       {"(memory i64 1) (func (i32.load (i32.const 0)) drop)",
        "type mismatch: instruction requires [i64] but stack has [i32] (i32.load)"},
       {"(global i32 (i32.const 0)) (func (global.set 0 (i32.const 1)))", "immutable global: 0"},
       {"(func (select (ref.null func) (ref.null func) (i32.const 0)) drop)", "type mismatch: select without a type"},
-      {"(func (select (i32.const 1) (i64.const 1) (i32.const 0)) drop)", "type mismatch: select takes two values of one type, found [i32 i64]"},
+      {"(func (select (i32.const 1) (i64.const 1) (i32.const 0)) drop)",
+       "type mismatch: select takes two values of one type, found [i32 i64]"},
       {"(func $f (ref.func $f) drop)", "undeclared function reference: function 0"},
       {"(func (v128.const i32x4 0 0 0 0) (i8x16.extract_lane_s 16) drop)", "invalid lane index: 16"},
       {"(func (if (result i32) (i32.const 1) (then (i32.const 1))) drop)",
@@ -88,7 +90,8 @@ TEST(FunctionValidator, UnreachableCodeTakesAnything) {
   const Case cases[] = {
       {"(func (result i32) unreachable)", "valid"},
       {"(func (result i32) unreachable i32.add)", "valid"},
-      {"(func (result i32) unreachable f32.const 1 i32.add)", "type mismatch: instruction requires [i32 i32] but stack has [f32]"},
+      {"(func (result i32) unreachable f32.const 1 i32.add)",
+       "type mismatch: instruction requires [i32 i32] but stack has [f32]"},
       {"(func unreachable drop drop select drop)", "valid"},
       {"(func (result i64) (return (i64.const 1)) select)", "valid"},
       {"(func unreachable ref.as_non_null drop ref.is_null drop)", "valid"},
@@ -106,7 +109,8 @@ TEST(FunctionValidator, TracksLocalsWithoutDefault) {
       {"(type $t (func)) (func (param (ref $t)) (local (ref $t)) local.get 0 local.set 1 local.get 1 drop)", "valid"},
       {"(type $t (func)) (func (param (ref $t)) (local (ref $t)) (block local.get 0 local.set 1) local.get 1 drop)",
        "uninitialized local: 1"},
-      {"(type $t (func)) (func (param (ref $t)) (local (ref $t)) (block local.get 0 local.tee 1 drop local.get 1 drop))",
+      {"(type $t (func)) (func (param (ref $t)) (local (ref $t)) (block local.get 0 local.tee 1 drop local.get 1 "
+       "drop))",
        "valid"},
       {"(type $t (func)) (func (param (ref $t)) (local (ref $t)) "
        "(if (i32.const 1) (then local.get 0 local.set 1) (else local.get 1 drop)))",
@@ -157,7 +161,8 @@ TEST(FunctionValidator, LimitsFrames) {
   for (int i = 0; i < 1000; ++i) wat += " i64";
   wat += "))) (func $f (type $f) unreachable) (func ";
   for (int i = 0; i < 100; ++i) wat += "call $f ";
-  EXPECT_TRUE(error_of(wat + ")").starts_with("limit exceeded: operands of a function: at most 60000")) << error_of(wat + ")");
+  EXPECT_TRUE(error_of(wat + ")").starts_with("limit exceeded: operands of a function: at most 60000"))
+      << error_of(wat + ")");
   options = {};
   options.limits.nesting_depth = 3;
   EXPECT_TRUE(load("(func (block (block)))", options).has_value());
@@ -168,12 +173,14 @@ TEST(FunctionValidator, ChecksReferenceInstructions) {
   const Case cases[] = {
       {"(type $s (struct (field i32))) (func (result (ref $s)) (struct.new $s (i32.const 1)))", "valid"},
       {"(type $s (struct (field i32))) (func (struct.set $s 0 (ref.null $s) (i32.const 1)))", "immutable field: 0"},
-      {"(type $s (struct (field i8))) (func (param (ref $s)) (result i32) (struct.get $s 0 (local.get 0)))", "field is packed: 0"},
+      {"(type $s (struct (field i8))) (func (param (ref $s)) (result i32) (struct.get $s 0 (local.get 0)))",
+       "field is packed: 0"},
       {"(type $s (struct (field i32))) (func (param (ref $s)) (result i32) (struct.get_s $s 0 (local.get 0)))",
        "field is unpacked: 0"},
       {"(type $s (struct (field (ref func)))) (func (struct.new_default $s) drop)", "type is not defaultable: field 0"},
       {"(type $s (struct)) (func (struct.get $s 0 (ref.null $s)) drop)", "unknown field: 0"},
-      {"(type $f (func)) (func (struct.new $f) drop)", "type mismatch: type 0 is a function type, expected a struct type"},
+      {"(type $f (func)) (func (struct.new $f) drop)",
+       "type mismatch: type 0 is a function type, expected a struct type"},
       {"(type $a (array i32)) (func (array.set $a (ref.null $a) (i32.const 0) (i32.const 0)))", "immutable array: 0"},
       {"(type $a (array (mut i32))) (type $b (array i64)) (func (array.copy $a $b (ref.null $a) (i32.const 0) "
        "(ref.null $b) (i32.const 0) (i32.const 0)))",
@@ -182,10 +189,14 @@ TEST(FunctionValidator, ChecksReferenceInstructions) {
        "array type is not numeric or vector"},
       {"(func (param anyref) (result i32) (ref.test (ref i31) (local.get 0)))", "valid"},
       {"(func (param funcref) (result i32) (ref.test (ref i31) (local.get 0)))", "type mismatch"},
-      {"(func (param anyref) (block (result (ref i31)) (br_on_cast 0 anyref (ref i31) (local.get 0)) unreachable) drop)", "valid"},
-      {"(func (param anyref) (block (result (ref i31)) (br_on_cast 0 (ref i31) anyref (local.get 0)) unreachable) drop)",
+      {"(func (param anyref) (block (result (ref i31)) (br_on_cast 0 anyref (ref i31) (local.get 0)) unreachable) "
+       "drop)",
+       "valid"},
+      {"(func (param anyref) (block (result (ref i31)) (br_on_cast 0 (ref i31) anyref (local.get 0)) unreachable) "
+       "drop)",
        "type mismatch: br_on_cast casts to anyref"},
-      {"(func (param anyref) (result (ref any)) (block (result anyref) (br_on_cast_fail 0 anyref (ref any) (local.get 0)) return) "
+      {"(func (param anyref) (result (ref any)) (block (result anyref) (br_on_cast_fail 0 anyref (ref any) (local.get "
+       "0)) return) "
        "unreachable)",
        "valid"},
       {"(func (param funcref) (block (br_on_null 0 (local.get 0)) drop))", "valid"},
@@ -196,12 +207,15 @@ TEST(FunctionValidator, ChecksReferenceInstructions) {
 
 TEST(FunctionValidator, ChecksExceptionsAndTailCalls) {
   const Case cases[] = {
-      {"(tag (param i32)) (func (result i32) (block (result i32) (try_table (catch 0 0) unreachable) unreachable))", "valid"},
-      {"(tag (param i32)) (func (block (try_table (catch 0 0))))", "type mismatch: catch clause 0 passes [i32] but label 0 takes []"},
+      {"(tag (param i32)) (func (result i32) (block (result i32) (try_table (catch 0 0) unreachable) unreachable))",
+       "valid"},
+      {"(tag (param i32)) (func (block (try_table (catch 0 0))))",
+       "type mismatch: catch clause 0 passes [i32] but label 0 takes []"},
       {"(func (result exnref) (block (result (ref exn)) (try_table (catch_all_ref 0)) unreachable))", "valid"},
       {"(func (throw_ref (ref.null func)))", "type mismatch: instruction requires [exnref] but stack has [funcref]"},
       {"(func $f (result i32) (return_call $g)) (func $g (result i32) (i32.const 0))", "valid"},
-      {"(func $f (result i32) (return_call $g)) (func $g)", "type mismatch: the function returns [i32] but the one called []"},
+      {"(func $f (result i32) (return_call $g)) (func $g)",
+       "type mismatch: the function returns [i32] but the one called []"},
       {"(func (rethrow 0))", "invalid rethrow label"},
       {"(func (try (do) (catch 0)))", "unknown tag: 0"},
   };
@@ -222,7 +236,8 @@ TEST(ModuleValidator, ChecksDeclarations) {
       {"(type $t (func (result i32))) (tag (type $t))", "non-empty tag result type: [i32]"},
       {"(global i32 (i64.const 0))", "type mismatch"},
       {"(global i32 (i32.ctz (i32.const 0)))", "constant expression required: i32.ctz is not constant"},
-      {"(global (mut i32) (i32.const 0)) (global i32 (global.get 0))", "constant expression required: global 0 is mutable"},
+      {"(global (mut i32) (i32.const 0)) (global i32 (global.get 0))",
+       "constant expression required: global 0 is mutable"},
       {"(global i32 (global.get 1)) (global i32 (i32.const 0))", "unknown global: 1"},
       {"(global i32 (i32.const 0)) (global i32 (i32.add (global.get 0) (i32.const 1)))", "valid"},
       {"(func $f) (global funcref (ref.func $f)) (func (ref.func $f) drop)", "valid"},
@@ -307,10 +322,11 @@ struct Loader : decode::DecodeObserver {
 };
 
 TEST(ModuleValidator, WorksWhileTheModuleArrives) {
-  for (std::string_view wat :
-       {"(memory 1) (global i32 (i32.const 1)) (func (export \"f\") (result i32) (global.get 0)) (data (i32.const 0) \"x\")",
-        "(func (result i32) i64.const 0) (func)", "(memory 1) (data (i64.const 0) \"x\")", "(type (func)) (type (sub 0 (func)))",
-        "(global i32 (i64.const 0)) (func)", "(tag) (func (try (do (throw 0)) (catch 0 (rethrow 0))))", ""}) {
+  for (std::string_view wat : {"(memory 1) (global i32 (i32.const 1)) (func (export \"f\") (result i32) (global.get "
+                               "0)) (data (i32.const 0) \"x\")",
+                               "(func (result i32) i64.const 0) (func)", "(memory 1) (data (i64.const 0) \"x\")",
+                               "(type (func)) (type (sub 0 (func)))", "(global i32 (i64.const 0)) (func)",
+                               "(tag) (func (try (do (throw 0)) (catch 0 (rethrow 0))))", ""}) {
     const std::vector<u8> bytes = assemble(wat);
     const std::string want = error_of(wat);
     for (const size_t piece : {size_t{1}, size_t{3}, bytes.size()}) {

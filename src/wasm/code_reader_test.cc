@@ -102,7 +102,8 @@ TEST(DecodeOp, KnowsEveryRowOfTheTable) {
 }
 
 TEST(DecodeOp, RefusesWhatNoRowHas) {
-  for (const std::vector<u8>& bytes : {std::vector<u8>{0xFF}, {0x27}, {0xFD, 0xFF, 0xFF, 0x03}, {0xFC, 0x80, 0x80, 0x04}}) {
+  for (const std::vector<u8>& bytes :
+       {std::vector<u8>{0xFF}, {0x27}, {0xFD, 0xFF, 0xFF, 0x03}, {0xFC, 0x80, 0x80, 0x04}}) {
     CodeReader reader(bytes, 7);
     Names names;
     EXPECT_FALSE(decode_op(reader, names));

@@ -9,7 +9,18 @@ namespace berth::wasm {
 namespace {
 
 enum class NameSubsection : u8 {
-  Module = 0, Function, Local, Label, Type, Table, Memory, Global, Elem, Data, Field, Tag,
+  Module = 0,
+  Function,
+  Local,
+  Label,
+  Type,
+  Table,
+  Memory,
+  Global,
+  Elem,
+  Data,
+  Field,
+  Tag,
 };
 
 std::optional<std::string_view> read_name(CodeReader& reader) {
@@ -158,7 +169,8 @@ void mark_branch_hints(Module& module) {
 
 Result<> check_branch_hints(const Module& module) {
   const ParsedHints parsed = parse_branch_hints(module);
-  if (parsed.malformed_at) return fail(Error(ErrorCode::MalformedCustom, std::string(kBranchHintSection)).at(*parsed.malformed_at));
+  if (parsed.malformed_at)
+    return fail(Error(ErrorCode::MalformedCustom, std::string(kBranchHintSection)).at(*parsed.malformed_at));
   for (const FunctionBranchHints& f : parsed.functions) {
     const Range body = module.functions[f.func.value].body;
     CodeReader reader(module.range(body), body.offset);

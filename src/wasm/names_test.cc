@@ -14,14 +14,14 @@ Module with_custom(std::string name, std::vector<u8> payload) {
 
 TEST(Names, ReadsEachSubsection) {
   const Module m = with_custom("name", {
-      0, 4, 3, 'm', 'o', 'd',                               // module
-      1, 7, 2, 0, 1, 'a', 5, 1, 'b',                        // functions 0 and 5
-      2, 6, 1, 5, 1, 0, 1, 'x',                             // local 0 of function 5
-      4, 4, 1, 3, 1, 't',                                   // type 3
-      42, 1, 0,                                             // of a later specification
-      10, 6, 1, 3, 1, 1, 1, 'f',                            // field 1 of type 3
-      11, 4, 1, 0, 1, 'e',                                  // tag 0
-  });
+                                           0,  4, 3, 'm', 'o', 'd',               // module
+                                           1,  7, 2, 0,   1,   'a', 5, 1,   'b',  // functions 0 and 5
+                                           2,  6, 1, 5,   1,   0,   1, 'x',       // local 0 of function 5
+                                           4,  4, 1, 3,   1,   't',               // type 3
+                                           42, 1, 0,                              // of a later specification
+                                           10, 6, 1, 3,   1,   1,   1, 'f',       // field 1 of type 3
+                                           11, 4, 1, 0,   1,   'e',               // tag 0
+                                       });
   const Names names = Names::parse(m);
   EXPECT_EQ(names.module(), "mod");
   EXPECT_EQ(names.function(FuncIdx(0)), "a");

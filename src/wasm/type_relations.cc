@@ -31,9 +31,7 @@ struct GroupView {
     return module.canonical[t.value].value;
   }
   u64 key(HeapType h) const { return h.is_index() ? key(h.index()) : h.bits(); }
-  u64 key(ValType t) const {
-    return key(t.heap) << 8 | static_cast<u64>(t.kind) << 1 | static_cast<u64>(t.nullable);
-  }
+  u64 key(ValType t) const { return key(t.heap) << 8 | static_cast<u64>(t.kind) << 1 | static_cast<u64>(t.nullable); }
   u64 mix_field(u64 hash, const FieldType& f) const {
     return mix(mix(hash, key(f.type)), static_cast<u64>(f.packed) << 1 | static_cast<u64>(f.is_mutable));
   }
@@ -54,9 +52,7 @@ struct GroupView {
           h = mix(h, t.strct.fields.size());
           for (const FieldType& f : t.strct.fields) h = mix_field(h, f);
           break;
-        case CompositeKind::Array:
-          h = mix_field(h, t.array.element);
-          break;
+        case CompositeKind::Array: h = mix_field(h, t.array.element); break;
       }
     }
     return h;
@@ -167,8 +163,7 @@ bool heap_matches(const Module& module, HeapType sub, HeapType super) {
       case CompositeKind::Func: return super == HeapType::kFunc;
       case CompositeKind::Struct:
         return super == HeapType::kStruct || super == HeapType::kEq || super == HeapType::kAny;
-      case CompositeKind::Array:
-        return super == HeapType::kArray || super == HeapType::kEq || super == HeapType::kAny;
+      case CompositeKind::Array: return super == HeapType::kArray || super == HeapType::kEq || super == HeapType::kAny;
     }
     return false;
   }

@@ -62,13 +62,13 @@ TEST(TypeCanonicalizer, GivesEqualGroupsTheFirstIndex) {
 
 TEST(TypeCanonicalizer, ComparesRecursionGroupsAsWholes) {
   Types t;
-  t.add({structure({{ref(0)}})});                        // 0: refers to itself
-  t.add({structure({{ref(1)}})});                        // 1: the same
-  t.add({structure({{ref(0)}})});                        // 2: refers to another that looks like it
-  t.add({structure({{ref(4)}}), structure({{ref(3)}})}); // 3, 4
-  t.add({structure({{ref(6)}}), structure({{ref(5)}})}); // 5, 6: the same
-  t.add({structure({{ref(7)}}), structure({{ref(8)}})}); // 7, 8: each to itself
-  t.add({structure({{ref(1)}})});                        // 9: like 2, for 1 is 0
+  t.add({structure({{ref(0)}})});                         // 0: refers to itself
+  t.add({structure({{ref(1)}})});                         // 1: the same
+  t.add({structure({{ref(0)}})});                         // 2: refers to another that looks like it
+  t.add({structure({{ref(4)}}), structure({{ref(3)}})});  // 3, 4
+  t.add({structure({{ref(6)}}), structure({{ref(5)}})});  // 5, 6: the same
+  t.add({structure({{ref(7)}}), structure({{ref(8)}})});  // 7, 8: each to itself
+  t.add({structure({{ref(1)}})});                         // 9: like 2, for 1 is 0
   const u32 want[] = {0, 0, 2, 3, 4, 3, 4, 7, 8, 2};
   for (u32 i = 0; i < std::size(want); ++i) EXPECT_EQ(t.module.canonical[i].value, want[i]) << i;
 }
@@ -85,8 +85,8 @@ TEST(TypeCanonicalizer, DistinguishesFinalityAndSupertypes) {
 
 TEST(Subtyping, FollowsTheLattice) {
   using H = HeapType;
-  const H all[] = {H::kFunc, H::kNoFunc, H::kExtern, H::kNoExtern, H::kAny, H::kEq, H::kI31, H::kStruct, H::kArray,
-                   H::kNone, H::kExn, H::kNoExn, H::kBottom};
+  const H all[] = {H::kFunc,   H::kNoFunc, H::kExtern, H::kNoExtern, H::kAny,   H::kEq,    H::kI31,
+                   H::kStruct, H::kArray,  H::kNone,   H::kExn,      H::kNoExn, H::kBottom};
   const std::vector<std::pair<H, std::vector<H>>> supertypes = {
       {H::kFunc, {}},
       {H::kNoFunc, {H::kFunc}},
@@ -113,12 +113,12 @@ TEST(Subtyping, FollowsTheLattice) {
 
 TEST(Subtyping, OfConcreteTypes) {
   Types t;
-  t.add({func({})});             // 0
-  t.add({structure({})});        // 1
-  t.add({structure({}, 1)});     // 2
-  t.add({structure({}, 2)});     // 3
-  t.add({array({kI32})});        // 4
-  t.add({structure({}, 1)});     // 5: equivalent to 2
+  t.add({func({})});          // 0
+  t.add({structure({})});     // 1
+  t.add({structure({}, 1)});  // 2
+  t.add({structure({}, 2)});  // 3
+  t.add({array({kI32})});     // 4
+  t.add({structure({}, 1)});  // 5: equivalent to 2
   const Module& m = t.module;
   auto matches = [&](HeapType a, HeapType b) { return heap_matches(m, a, b); };
   auto concrete = [](u32 i) { return HeapType(TypeIdx(i)); };
