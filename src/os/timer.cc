@@ -1,9 +1,12 @@
 #include "os/timer.h"
 
+#include <signal.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "os/clock.h"
@@ -18,17 +21,15 @@ class TimerThread {
     return *thread;
   }
 
-  void set(Alarm& alarm, i64 deadline_ns, std::function<void()> callback) {
+  Result<> set(Alarm& alarm, i64 deadline_ns, std::function<void()> callback) {
     const std::lock_guard lock(mutex_);
-    if (!started_) {
-      started_ = true;
-      std::thread([this] { run(); }).detach();
-    }
+    if (!started_) TRY(start());
     alarm.callback_ = std::move(callback);
     alarm.deadline_ns_ = deadline_ns;
     alarm.is_set_ = true;
     queue_.emplace(deadline_ns, &alarm);
     if (deadline_ns < wakes_at_) wake_.notify_one();
+    return {};
   }
 
   void cancel(Alarm& alarm) {
@@ -47,6 +48,23 @@ class TimerThread {
   }
 
  private:
+  Result<> start() {
+    // Signals are for threads that expect them: the new one inherits a mask that blocks all.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = 0;
+    try {
+      std::thread([this] { run(); }).detach();
+    } catch (const std::system_error& e) {
+      failed = e.code().value();
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (failed != 0) return fail(os_error(failed, "cannot start the timer thread"));
+    started_ = true;
+    return {};
+  }
+
   void run() {
     using Clock = std::chrono::steady_clock;  // the monotonic clock
     std::unique_lock lock(mutex_);
@@ -83,9 +101,9 @@ class TimerThread {
   bool started_ = false;
 };
 
-void Alarm::set(i64 deadline_ns, std::function<void()> callback) {
+Result<> Alarm::set(i64 deadline_ns, std::function<void()> callback) {
   cancel();
-  TimerThread::instance().set(*this, deadline_ns, std::move(callback));
+  return TimerThread::instance().set(*this, deadline_ns, std::move(callback));
 }
 
 void Alarm::cancel() {

@@ -4,7 +4,7 @@
 
 #include <functional>
 
-#include "base/types.h"
+#include "base/result.h"
 
 namespace berth::os {
 
@@ -16,9 +16,9 @@ class Alarm {
   ~Alarm() { cancel(); }
   Alarm(const Alarm&) = delete;
 
-  // Cancels what was set, then sets `callback` for `deadline_ns`. The callback must be short, and
-  // must not touch this alarm.
-  void set(i64 deadline_ns, std::function<void()> callback);
+  // Cancels what was set, then sets `callback` for `deadline_ns`. The callback must be short, and must not
+  // touch this alarm. Fails with System when the process may not have another thread.
+  Result<> set(i64 deadline_ns, std::function<void()> callback);
   // Afterwards the callback is not running and will not run.
   void cancel();
 

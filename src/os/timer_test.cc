@@ -17,16 +17,16 @@ TEST(Alarm, RunsInOrderAndNotBefore) {
   const i64 start = monotonic_ns();
   std::atomic<i64> at[2];
   Alarm late, early;
-  late.set(start + 30'000'000, [&] {
+  ASSERT_TRUE(late.set(start + 30'000'000, [&] {
     at[1] = monotonic_ns();
     ++count;
     futex_wake(count);
-  });
-  early.set(start + 10'000'000, [&] {
+  }));
+  ASSERT_TRUE(early.set(start + 10'000'000, [&] {
     at[0] = monotonic_ns();
     ++count;
     futex_wake(count);
-  });
+  }));
   while (count < 2) futex_wait(count, count.load(), start + 10'000'000'000);
   EXPECT_GE(at[0], start + 10'000'000);
   EXPECT_GE(at[1], start + 30'000'000);
@@ -37,8 +37,8 @@ TEST(Alarm, CancelledOnesDoNotRun) {
   std::atomic<int> ran{0};
   {
     Alarm a;
-    a.set(monotonic_ns() + 20'000'000, [&] { ++ran; });
-    a.set(monotonic_ns() + 30'000'000, [&] { ++ran; });
+    ASSERT_TRUE(a.set(monotonic_ns() + 20'000'000, [&] { ++ran; }));
+    ASSERT_TRUE(a.set(monotonic_ns() + 30'000'000, [&] { ++ran; }));
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(ran, 0);
@@ -51,7 +51,7 @@ TEST(Alarm, ManyThreads) {
     threads.emplace_back([&] {
       for (int i = 0; i < 200; ++i) {
         Alarm a;
-        a.set(monotonic_ns() + (i % 3) * 10'000, [&] { ++ran; });
+        ASSERT_TRUE(a.set(monotonic_ns() + (i % 3) * 10'000, [&] { ++ran; }));
         if (i % 2) std::this_thread::yield();
       }
     });

@@ -184,6 +184,7 @@ class Instantiation {
     ElemState& state = impl_.elems[index];
     state.refs = static_cast<Ref*>(std::calloc(segment.exprs.size(), sizeof(Ref)));
     if (state.refs == nullptr) return failure(Error(ErrorCode::OutOfMemory, "an element segment"));
+    state.may_hold_objects = may_be_object(resolve(segment.type, impl_.module->types()));
     for (size_t i = 0; i < segment.exprs.size(); ++i) {
       Slot value[2];
       TRY(value_of(segment.exprs[i], value));
@@ -203,6 +204,7 @@ class Instantiation {
 std::expected<Instance*, InstantiationFailure> Store::instantiate(std::shared_ptr<const PreparedModule> module,
                                                                   std::span<const Extern> imports) {
   auto refuse = [](Error error) { return std::unexpected(InstantiationFailure(std::move(error))); };
+  if (!impl_->stack_error.empty()) return refuse(Error(ErrorCode::OutOfMemory, impl_->stack_error));
   const wasm::Module& m = module->module();
   if (imports.size() != m.imports.size()) {
     return refuse(Error(ErrorCode::UnknownImport, "the module has " + std::to_string(m.imports.size()) + " imports, " +

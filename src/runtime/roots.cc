@@ -76,7 +76,7 @@ void Store::Impl::visit_roots(RootVisitor& visitor) {
     const wasm::Module& module = impl.module->module();
     for (size_t i = 0; i < module.elems.size(); ++i) {
       const ElemState& elem = impl.elems[i];
-      if (elem.refs == nullptr || elem.dropped) continue;
+      if (!elem.may_hold_objects || elem.dropped) continue;
       for (u32 k = 0; k < module.elems[i].size(); ++k) visitor.reference(elem.refs[k]);
     }
   }

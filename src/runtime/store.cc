@@ -34,14 +34,18 @@ Store::Impl::Impl(Store& store, Executor& e, const StoreLimits& l)
   Heap::initialize_runs(allocation_runs);
   context.store = &store;
   context.allocation_runs = allocation_runs;
-  const u64 bytes = os::round_to_pages(std::min(limits.stack_bytes, u64{1} << 40));
-  auto mapping = os::Reservation::reserve(bytes + kStackSlackBytes + 2 * kStackGuardBytes);
-  if (mapping && mapping->commit(kStackGuardBytes, bytes + kStackSlackBytes)) {
-    stack = std::move(*mapping);
+  const u64 bytes = os::round_to_pages(std::min(limits.stack_bytes, u64{1} << 52));
+  auto reserve_stack = [&]() -> Result<> {
+    stack = TRY(os::Reservation::reserve(bytes + kStackSlackBytes + 2 * kStackGuardBytes));
+    return stack.commit(kStackGuardBytes, bytes + kStackSlackBytes);
+  };
+  if (auto reserved = reserve_stack(); !reserved) {
+    stack_error = "the value stack: " + reserved.error().detail();
+  } else {
     context.stack_base = reinterpret_cast<abi::Slot*>(stack.base() + kStackGuardBytes);
     stack_end = reinterpret_cast<abi::Slot*>(stack.base() + kStackGuardBytes + bytes);
   }
-  // Without a stack the limit is null, so the first call traps: stack exhausted.
+  // Without a stack the limit is null, so nothing runs; `instantiate` says why.
   context.stack_limit = stack_end;
   context.stack_top = context.stack_base;
 }

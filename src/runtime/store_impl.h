@@ -58,8 +58,9 @@ struct Store::Impl final : RootSource {
   abi::StoreContext context;
   abi::AllocationRun allocation_runs[kSizeClasses + 1];
 
-  os::Reservation stack;  // the value stack between its guards
-  abi::Slot* stack_end;   // what context.stack_limit is when not interrupted
+  os::Reservation stack;    // the value stack between its guards
+  std::string stack_error;  // why there is none
+  abi::Slot* stack_end;     // what context.stack_limit is when not interrupted
   std::mutex interrupt_mutex;
   WaitSlot wait_slot;
   u32 nesting = 0;
@@ -87,6 +88,7 @@ struct Store::Impl final : RootSource {
 struct ElemState {
   abi::Ref* refs = nullptr;  // the evaluated expressions; null when the segment lists functions
   bool dropped = false;
+  bool may_hold_objects = false;  // of the heap
 };
 
 struct Instance::Impl {

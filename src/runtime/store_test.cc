@@ -141,6 +141,15 @@ TEST(Store, ValueStackIsCommittedAndBounded) {
   EXPECT_EQ(c.stack_top, c.stack_base);
 }
 
+TEST(Store, SaysWhenThereIsNoRoomForItsStack) {
+  FakeExecutor executor;
+  Store store(executor, {.stack_bytes = u64{1} << 52});
+  ModuleBuilder b;
+  auto failed = store.instantiate(executor.prepare_module(b), {});
+  if (failed) GTEST_SKIP() << "this machine has the address space";
+  EXPECT_NE(std::get<Error>(failed.error()).to_string().find("value stack"), std::string::npos);
+}
+
 TEST(Store, RootsAreFoundEverywhere) {
   World w;
   abi::StoreContext& c = w.store.context();
