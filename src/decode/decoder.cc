@@ -12,7 +12,6 @@ namespace berth::decode {
 using wasm::CodeReader;
 using wasm::FuncIdx;
 using wasm::Module;
-using wasm::Range;
 using wasm::SectionId;
 
 namespace {
