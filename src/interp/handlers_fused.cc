@@ -1,7 +1,7 @@
 // The moves, and the sequences of instructions that are common enough to have a handler of their own.
 #include <algorithm>
 #include <array>
-#include <compare>
+#include <memory>
 
 #include "interp/fusion.h"
 #include "interp/handlers.h"
@@ -21,6 +21,84 @@ const Handler op_select_acc = steps<SelectAccStep>;
 const Handler op_global_get = steps<GlobalGetStep>;
 const Handler op_global_set = steps<GlobalSetStep>;
 
-Handler fused_handler(std::span<const Handler>) { return nullptr; }
+namespace {
+
+struct Row {
+  Handler fused;
+  u32 count;
+  Handler parts[kMaxFused];
+};
+
+template <typename... Steps>
+consteval Row fused() {
+  static_assert(sizeof...(Steps) <= kMaxFused);
+  return {steps<Steps...>, sizeof...(Steps), {steps<Steps>...}};
+}
+template <typename Branch, bool backward, typename... Steps>
+consteval Row fused_branch() {
+  static_assert(sizeof...(Steps) < kMaxFused);
+  return {steps_and_branch<Branch, backward, Steps...>, sizeof...(Steps) + 1, {steps<Steps>..., steps_and_branch<Branch, backward>}};
+}
+
+constexpr Src S = Src::Slot, A = Src::Acc, I = Src::Imm, K = Src::Const;
+constexpr Dst s = Dst::Slot, a = Dst::Acc;
+#define BIN(op, l, r, d) Binary<wasm::Op::op, l, r, d>
+#define UN(op, x, d) Unary<wasm::Op::op, x, d>
+#define LD(op, x, d) LoadStep<wasm::Op::op, x, d>
+#define ST(op, x, v) StoreStep<wasm::Op::op, x, v>
+#define CB(op, l, r, t) CompareBranch<wasm::Op::op, l, r, t>
+#define TB(x, t) TestBranch<x, t>
+#define NB(x, t) NullBranch<x, t>
+#define BERTH_FUSED(...) fused<__VA_ARGS__>(),
+#define BERTH_FUSED_BRANCH(...) fused_branch<__VA_ARGS__>(),
+constexpr Row kRows[] = {
+#include "interp/fused.def"
+};
+#undef BERTH_FUSED
+#undef BERTH_FUSED_BRANCH
+
+constexpr u64 kSeed = 0x9E3779B97F4A7C15;
+u64 mix(u64 hash, Handler next) { return (hash ^ reinterpret_cast<u64>(next)) * kSeed; }
+
+// Rows by the hash of their parts, open addressing.
+class Index {
+ public:
+  Index() {
+    for (u32 i = 0; i < std::size(kRows); ++i) {
+      u64 hash = kSeed;
+      for (u32 k = 0; k < kRows[i].count; ++k) hash = mix(hash, kRows[i].parts[k]);
+      u32 at = place(hash);
+      while (slots_[at] != 0) at = (at + 1) % kSlots;
+      slots_[at] = static_cast<u16>(i + 1);
+    }
+  }
+  Handler find(std::span<const Handler> parts, u64 hash) const {
+    for (u32 at = place(hash); slots_[at] != 0; at = (at + 1) % kSlots) {
+      const Row& row = kRows[slots_[at] - 1];
+      if (row.count == parts.size() && std::equal(parts.begin(), parts.end(), row.parts)) return row.fused;
+    }
+    return nullptr;
+  }
+
+ private:
+  static constexpr u32 kSlots = 4096;
+  static_assert(std::size(kRows) < kSlots / 2);
+  static u32 place(u64 hash) { return static_cast<u32>(hash >> 52); }
+  std::array<u16, kSlots> slots_{};
+};
+
+}  // namespace
+
+Handler fused_handler(std::span<const Handler> handlers) {
+  static const Index index;
+  u64 hash = kSeed;
+  Handler found = nullptr;
+  for (u32 i = 0; i < handlers.size(); ++i) {
+    hash = mix(hash, handlers[i]);
+    if (i == 0) continue;
+    if (const Handler fused = index.find(handlers.first(i + 1), hash)) found = fused;
+  }
+  return found;
+}
 
 }  // namespace berth::interp
