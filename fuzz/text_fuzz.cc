@@ -16,7 +16,9 @@ namespace {
 
 using namespace berth;
 
-// What `module` is printed as, read back; nothing if a body is malformed.
+constexpr u64 kMaxText = 16 << 20;
+
+// What `module` is printed as, read back; nothing if a body is malformed or there is too much.
 std::optional<wasm::Module> print_and_read(const wasm::Module& module, const text::PrintOptions& options, std::string& out) {
   auto printed = text::print_module(module, options);
   if (!printed) return std::nullopt;
@@ -28,11 +30,12 @@ std::optional<wasm::Module> print_and_read(const wasm::Module& module, const tex
   return std::move(*read);
 }
 
-void check_print(const wasm::Module& module, const text::PrintOptions& options) {
+void check_print(const wasm::Module& module, text::PrintOptions options) {
   std::string first, second, third;
   // The first time may put in order what can be encoded in more than one way.
   const auto once = print_and_read(module, options, first);
   if (!once) return;
+  options.max_bytes = ~u64{0};
   const auto twice = print_and_read(*once, options, second);
   CHECK(twice);
   CHECK(print_and_read(*twice, options, third));
@@ -48,9 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, std::size_t size) {
     const Result<> valid = module ? validate::validate_module(*module) : Result<>();
     if (!module) (void)text::render("fuzz.wat", source, module.error(), &parsed->map);
     if (module) {
-      check_print(*module, {});
-      check_print(*module, {.folded = true, .names = false});
-      if (valid) CHECK(text::print_module(*module));
+      check_print(*module, {.max_bytes = kMaxText});
+      check_print(*module, {.folded = true, .names = false, .max_bytes = kMaxText});
     }
     if (!valid) (void)text::render("fuzz.wat", source, valid.error(), &parsed->map);
   } else {

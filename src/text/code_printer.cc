@@ -11,6 +11,7 @@ using wasm::Op;
 namespace {
 
 constexpr u32 kDeepest = 24;  // lines are not indented further
+constexpr size_t kLongSignature = 32;
 
 std::string hex(u64 v) {
   char buffer[20];
@@ -72,7 +73,9 @@ void TextWriter::val_type(std::string& out, wasm::ValType type) const {
   out += ')';
 }
 
-void TextWriter::signature(std::string& out, const wasm::FuncType& type, const IdentifierList* locals) const {
+void TextWriter::signature(std::string& out, const wasm::FuncType& type, const IdentifierList* locals,
+                           bool repeats) const {
+  if (repeats && (!locals || locals->empty()) && type.params.size() + type.results.size() > kLongSignature) return;
   bool open = false;  // a list of parameters without names
   for (u32 i = 0; i < type.params.size(); ++i) {
     const Identifier* id = locals ? &(*locals)[i] : nullptr;
@@ -100,11 +103,10 @@ void TextWriter::signature(std::string& out, const wasm::FuncType& type, const I
 void CodePrinter::label(std::string& out, wasm::LabelIdx i) const {
   out += ' ';
   if (i.value < labels_.size()) {
-    const std::string_view name = labels_[labels_.size() - 1 - i.value].name;
     // Only the innermost label of a name can be called by it.
-    for (size_t n = labels_.size(); !name.empty() && n-- > 0;) {
-      if (labels_[n].name != name) continue;
-      if (labels_.size() - 1 - n != i.value) break;
+    const size_t place = labels_.size() - 1 - i.value;
+    const std::string_view name = labels_[place].name;
+    if (!name.empty() && label_places_.at(name).back() == place) {
       append_id(out, name);
       return;
     }
@@ -116,7 +118,7 @@ void CodePrinter::type_use(std::string& out, wasm::TypeIdx type) const {
   out += " (type ";
   index(out, Space::Type, type.value);
   out += ')';
-  if (is_func_type(type)) signature(out, module_.types[type.value].func, nullptr);
+  if (is_func_type(type)) signature(out, module_.types[type.value].func, nullptr, true);
 }
 
 void CodePrinter::block_type(std::string& out, const wasm::BlockType& type) const {
@@ -346,11 +348,17 @@ bool CodePrinter::instruction(Op op, const I& imm) {
     if (op == Op::End) return end_block(nullptr);
     // The label of a delegate is looked for outside of its block.
     Label delegated{};
-    if (op == Op::Delegate && !labels_.empty()) delegated = labels_.back(), labels_.pop_back();
+    if (op == Op::Delegate) {
+      if (labels_.empty()) {
+        reader_->fail_at(ErrorCode::IllegalOpcode, at_);
+        return false;
+      }
+      delegated = pop_label();
+    }
     scratch_ = wasm::info(op).mnemonic;
     immediate(scratch_, op, imm);
     if (op == Op::Delegate) {
-      labels_.push_back(delegated);
+      push_label(delegated);
       return end_block(&scratch_);
     }
     if (op == Op::Else || op == Op::Catch || op == Op::CatchAll) return clause(scratch_);
@@ -361,6 +369,18 @@ bool CodePrinter::instruction(Op op, const I& imm) {
 std::string_view CodePrinter::new_label() {
   const u32 number = label_count_++;
   return func_ ? ids_.label(*func_, number) : std::string_view();
+}
+
+void CodePrinter::push_label(Label label) {
+  if (!label.name.empty()) label_places_[label.name].push_back(labels_.size());
+  labels_.push_back(label);
+}
+
+CodePrinter::Label CodePrinter::pop_label() {
+  const Label label = labels_.back();
+  labels_.pop_back();
+  if (!label.name.empty()) label_places_[label.name].pop_back();
+  return label;
 }
 
 // The start of an instruction's line, with what is said about its place.
@@ -401,7 +421,7 @@ bool CodePrinter::block(Op op, const wasm::BlockType& type, const wasm::TryTable
   if (!name.empty()) head += ' ', append_id(head, name);
   block_type(head, type);
   if (handlers) catch_clauses(head, *handlers);
-  labels_.push_back({name, op});
+  push_label({name, op});
   if (!folded_) {
     if (const std::string n = note(); !n.empty()) {
       line(*out_, depth_);
@@ -442,11 +462,8 @@ bool CodePrinter::clause(const std::string& head) {
 
 // The end of a block, or of the whole: `head` is a delegate.
 bool CodePrinter::end_block(const std::string* head) {
-  if (labels_.empty()) {
-    if (head) reader_->fail_at(ErrorCode::IllegalOpcode, at_);
-    return false;
-  }
-  labels_.pop_back();
+  if (labels_.empty()) return false;
+  pop_label();
   if (folded_) {
     if (head) nodes_[open_.back()].clauses.push_back({*head, {}});
     open_.pop_back();
@@ -464,6 +481,7 @@ Result<> CodePrinter::code(std::string& out, std::span<const u8> bytes, u64 offs
   func_ = func;
   label_count_ = 0;
   labels_.clear();
+  label_places_.clear();
   nodes_.clear();
   roots_.clear();
   open_.clear();

@@ -40,6 +40,7 @@ class IdentifierList {
   }
   // The identifier, empty if the item has none.
   const Identifier& operator[](u32 index) const;
+  bool empty() const { return list_.empty(); }
   // Appends the identifier of the item, or its index.
   void append(std::string& out, u32 index) const;
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "text/identifiers.h"
@@ -24,8 +25,9 @@ class TextWriter {
   void index(std::string& out, Space space, u32 i) const { ids_[space].append(out, i); }
   void heap_type(std::string& out, wasm::HeapType type) const;
   void val_type(std::string& out, wasm::ValType type) const;
-  // ` (param …) (result …)`, parameters under the names of `locals` if given.
-  void signature(std::string& out, const wasm::FuncType& type, const IdentifierList* locals) const;
+  // ` (param …) (result …)`, parameters under the names of `locals` if given. A long one is left out when
+  // it only repeats what a type says, unless it has names to tell.
+  void signature(std::string& out, const wasm::FuncType& type, const IdentifierList* locals, bool repeats = false) const;
   bool is_func_type(wasm::TypeIdx i) const {
     return i.value < module_.types.size() && module_.types[i.value].kind == wasm::CompositeKind::Func;
   }
@@ -84,6 +86,8 @@ class CodePrinter : public TextWriter {
   void begin(u32 depth);
   std::string note() const;
   std::string_view new_label();
+  void push_label(Label label);
+  Label pop_label();
 
   void label(std::string& out, wasm::LabelIdx i) const;
   void block_type(std::string& out, const wasm::BlockType& type) const;
@@ -150,6 +154,7 @@ class CodePrinter : public TextWriter {
   std::optional<u32> func_;
   u32 label_count_ = 0;
   std::vector<Label> labels_;
+  std::unordered_map<std::string_view, std::vector<size_t>> label_places_;  // in labels_, by name, innermost last
   std::string scratch_;
 
   std::vector<CodeNode> nodes_;

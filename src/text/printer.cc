@@ -11,6 +11,7 @@ using wasm::SectionId;
 
 namespace {
 
+constexpr u32 kMaxLocals = 1'000'000;
 constexpr std::string_view kNameSection = "name";
 constexpr std::string_view kCodeMetadata = "metadata.code.";
 
@@ -168,7 +169,7 @@ void ModulePrinter::type_of(wasm::TypeIdx type, const IdentifierList* locals) {
   text_ += " (type ";
   index(text_, Space::Type, type.value);
   text_ += ')';
-  if (is_func_type(type)) signature(text_, module_.types[type.value].func, locals);
+  if (is_func_type(type)) signature(text_, module_.types[type.value].func, locals, true);
 }
 
 u32 ModulePrinter::param_count(wasm::TypeIdx type) const {
@@ -249,7 +250,10 @@ void ModulePrinter::imports() {
 }
 
 Result<> ModulePrinter::functions() {
-  for (u32 i = module_.imported_functions; i < module_.functions.size(); ++i) TRY(function(i));
+  for (u32 i = module_.imported_functions; i < module_.functions.size(); ++i) {
+    TRY(function(i));
+    if (text_.size() > options_.max_bytes) return fail(ErrorCode::LimitExceeded, "the module's text would be too large");
+  }
   return {};
 }
 
@@ -267,7 +271,7 @@ Result<> ModulePrinter::function(u32 i) {
   for (u32 g = 0; g < group_count && reader.ok(); ++g) {
     const u32 size = reader.leb_u32();
     groups.emplace_back(size, reader.val_type());
-    if (size > 10'000'000 || (count += size) > 10'000'000) reader.fail_here(ErrorCode::TooManyLocals);
+    if (size > kMaxLocals || (count += size) > kMaxLocals) reader.fail_here(ErrorCode::TooManyLocals);
   }
   if (!reader.ok()) return std::unexpected(reader.error().in_function(i));
 

@@ -19,10 +19,11 @@ struct PrintOptions {
   bool offsets = false;         // a comment with the offset in the binary before each instruction (not folded)
   bool names = true;            // identifiers from the name section
   bool annotations = true;      // custom sections and code metadata
+  u64 max_bytes = u64{4} << 30;  // of text; types and locals can take far more room than in the binary
 };
 
-// Prints a decoded module, validated or not. Fails when the body of a function or a constant
-// expression is malformed, with the decoder's error.
+// Prints a decoded module, validated or not. Fails with the decoder's error when the body of a function
+// or a constant expression is malformed, and with LimitExceeded when there is too much text.
 Result<std::string> print_module(const wasm::Module& module, const PrintOptions& options = {});
 
 }  // namespace berth::text
