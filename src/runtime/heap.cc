@@ -16,8 +16,9 @@ namespace {
 // Blocks whose bookkeeping is committed at once; a multiple of pages of every array.
 constexpr u32 kCommitBlocks = 256;
 constexpr u64 kMaxReservation = u64{1} << 40;
-// How much is allocated between collections when little is alive: what fits a processor's caches.
-constexpr u64 kMinThreshold = u64{4} << 20;
+// How much is allocated between collections when little is alive. Measured with 100 million small objects
+// and with short-lived trees: less makes trees dearer, more gains nothing.
+constexpr u64 kMinThreshold = u64{8} << 20;
 // Large objects up to this are cleared by writing; above it the system provides new pages.
 constexpr u64 kClearByWriting = 256 << 10;
 
@@ -238,7 +239,8 @@ u64 Heap::collect() {
   allocated_ = 0;
   // In proportion to what is alive and what had to be looked at, so that the work for each
   // allocated byte stays bounded.
-  threshold_ = std::max({kMinThreshold, statistics_.live_bytes, marker.root_bytes() * 2});
+  const u64 live = statistics_.live_bytes;
+  threshold_ = std::max({kMinThreshold, live + std::min(live / 2, u64{128} << 20), marker.root_bytes() * 2});
   return_spare_memory();
   ++statistics_.collections;
   statistics_.collection_ns += static_cast<u64>(os::monotonic_ns() - start);
