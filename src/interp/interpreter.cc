@@ -232,7 +232,7 @@ class Interpreter final : public runtime::Executor {
     store.activation = &here;
     const TrapCode refused = prepare_call(callee, function.context, &store, here.base);
     if (refused == TrapCode::None) {
-      std::memcpy(here.base, values, callee->param_slots * sizeof(Slot));
+      std::copy_n(values, callee->param_slots, here.base);
       clear_locals(here.base, callee);
       write_header(here.base + callee->local_slots, exit_pc(), nullptr, function.context);
       run(here, callee, here.base, function.context, &store);
@@ -244,7 +244,7 @@ class Interpreter final : public runtime::Executor {
     store.activation = here.previous;
     store.stack_top = top;
     if (here.unwind) return std::unexpected(std::move(here.unwind));
-    std::memcpy(values, here.base, callee->result_slots * sizeof(Slot));
+    std::copy_n(here.base, callee->result_slots, values);
     return {};
   }
 
