@@ -8,9 +8,9 @@
 // Rules beyond the kernel's:
 //  - A path that leads out fails with Escape; a magic link (/proc/*/fd, /proc/*/root) with Loop.
 //  - Symbolic links with an absolute target are not made (Perm): a host tool might follow them.
-//  - Without Grant::writable whatever changes anything fails with ReadOnly; hard links from a
-//  read-only grant
-//    too, since the link would be writable where it lands.
+//  - Without Grant::writable whatever changes the tree fails with ReadOnly; hard links from a read-only grant too,
+//    since the link would be writable where it lands. FIFOs and devices may still be written to, as on a file
+//    system that is mounted read-only.
 //  - Devices are not opened (Access) unless Grant::devices, apart from null, zero, full, random and
 //  urandom.
 //  - FIFOs open at once: for reading always, for writing only when a reader is there (else
