@@ -53,8 +53,12 @@ void Heap::initialize_runs(abi::AllocationRun* runs) {
   runs[kLargeClass] = {nullptr, nullptr, 1};
 }
 
-Heap::Heap(u64 limit_bytes, abi::AllocationRun* runs, RootSource& roots)
-    : limit_bytes_(std::min(limit_bytes, kMaxReservation / 2)), runs_(runs), roots_(roots), threshold_(kMinThreshold) {
+Heap::Heap(u64 limit_bytes, abi::AllocationRun* runs, RootSource& roots, bool stress)
+    : limit_bytes_(std::min(limit_bytes, kMaxReservation / 2)),
+      runs_(runs),
+      roots_(roots),
+      stress_(stress),
+      threshold_(kMinThreshold) {
   static_assert(sizeof(BlockInfo) * kCommitBlocks % 4096 == 0);
   initialize_runs(runs_);
   // Twice the limit: large objects need blocks in a row, and address space costs nothing.
@@ -120,7 +124,7 @@ bool Heap::take_run(u32 size_class) {
     BlockInfo& info = infos_[block];
     const u32 first = find_bit(info.live, state.cell, cells, false);
     if (first == cells) continue;
-    const u32 end = find_bit(info.live, first, cells, true);
+    const u32 end = stress_ ? first + 1 : find_bit(info.live, first, cells, true);
     set_bits(info.live, first, end, true);
     state.cell = end;
     u8* const start = block_address(block) + u64{first} * cell_bytes;
@@ -150,7 +154,7 @@ bool Heap::take_block(u32 size_class) {
   used_bytes_ += kBlockBytes;
   allocated_ += kBlockBytes;
   runs_[size_class].cursor = block_address(block);
-  runs_[size_class].limit = block_address(block) + u64{cells} * cell_bytes;
+  runs_[size_class].limit = block_address(block) + u64{stress_ ? 1 : cells} * cell_bytes;
   return true;
 }
 
@@ -242,6 +246,7 @@ u64 Heap::collect() {
   const u64 live = statistics_.live_bytes;
   threshold_ = std::max({kMinThreshold, live + std::min(live / 2, u64{128} << 20), marker.root_bytes() * 2});
   return_spare_memory();
+  if (stress_) overwrite_free_memory();
   ++statistics_.collections;
   statistics_.collection_ns += static_cast<u64>(os::monotonic_ns() - start);
   return statistics_.live_bytes;
@@ -306,6 +311,22 @@ void Heap::return_spare_memory() {
       set_bits(dirty_.data(), first, first + run, false);
       set_bits(&bits, end - run, end, false);
       spare -= std::min(spare, u64{run} << kBlockLog2);
+    }
+  }
+}
+
+void Heap::overwrite_free_memory() {
+  constexpr int kFreeByte = 0xDB;
+  for (u32 block = 0; block < highest_used_; ++block) {
+    const u32 entry = entries_[block];
+    if (entry == kFree && (dirty_[block / 64] >> block % 64 & 1) != 0) {
+      std::memset(block_address(block), kFreeByte, kBlockBytes);
+    } else if (entry != kFree && entry < kLargeHead) {
+      const u32 bytes = kCellBytes[entry - 1];
+      for (u32 cell = 0; cell < kBlockBytes / bytes; ++cell) {
+        if ((infos_[block].live[cell / 64] >> cell % 64 & 1) == 0)
+          std::memset(block_address(block) + u64{cell} * bytes, kFreeByte, bytes);
+      }
     }
   }
 }

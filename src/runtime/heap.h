@@ -53,7 +53,8 @@ class Heap {
  public:
   // `runs` has kSizeClasses + 1 entries, which the heap keeps up to date; both it and `roots`
   // outlive the heap. Reserves address space, with what can be had where not all of it can.
-  Heap(u64 limit_bytes, abi::AllocationRun* runs, RootSource& roots);
+  // With `stress` it collects before every allocation and overwrites what is free.
+  Heap(u64 limit_bytes, abi::AllocationRun* runs, RootSource& roots, bool stress = false);
   ~Heap();
   Heap(const Heap&) = delete;
 
@@ -101,7 +102,7 @@ class Heap {
   bool take_run(u32 size_class);
   bool take_block(u32 size_class);
   abi::Object* allocate_large(const abi::RuntimeType* type, u64 bytes);
-  bool collection_due(u64 bytes) const { return allocated_ + bytes > threshold_; }
+  bool collection_due(u64 bytes) const { return stress_ || allocated_ + bytes > threshold_; }
 
   // `count` consecutive free blocks, committed; ~0 when there are none.
   u32 take_blocks(u32 count);
@@ -111,12 +112,14 @@ class Heap {
   void clear_blocks(u32 first, u32 count, u64 bytes);
   void sweep();
   void return_spare_memory();
+  void overwrite_free_memory();
 
   bool is_free(u32 block) const { return free_[block / 64] >> block % 64 & 1; }
 
   u64 limit_bytes_;
   abi::AllocationRun* runs_;
   RootSource& roots_;
+  const bool stress_;
 
   os::Reservation space_, entry_space_, info_space_;
   u8* base_ = nullptr;

@@ -113,6 +113,9 @@ struct StoreLimits {
   u32 instances = 100'000;
   u64 stack_bytes = u64{8} << 20;  // the value stack: how deep guest calls may nest
   u32 native_nesting = 200;  // how often host functions may call back into guest code before "call stack exhausted"
+  // For tests: collects garbage before every allocation and overwrites what is free, which brings out references that
+  // the collector does not see.
+  bool stress_heap = false;
 };
 
 // What a host function may use of its caller.

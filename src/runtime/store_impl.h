@@ -45,7 +45,7 @@ struct Store::Impl final : RootSource {
   void visit_roots(RootVisitor& visitor) override;
   // The heap, made when first needed.
   Heap& heap() {
-    if (!heap_) heap_ = std::make_unique<Heap>(limits.heap_bytes, allocation_runs, *this);
+    if (!heap_) heap_ = std::make_unique<Heap>(limits.heap_bytes, allocation_runs, *this, limits.stress_heap);
     return *heap_;
   }
   // An object of `bytes` in all; the traps of allocation.

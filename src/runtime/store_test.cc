@@ -177,6 +177,22 @@ TEST(Store, RootsAreFoundEverywhere) {
   EXPECT_EQ(w.store.collect_garbage(), before - 48);
 }
 
+TEST(Store, StressedHeapKeepsWhatIsReachable) {
+  World w({.stress_heap = true});
+  auto outcome = w.call([&](auto&, auto&, auto*) -> Outcome<void> {
+    abi::Ref list = abi::kNull;
+    for (u64 i = 0; i < 300; ++i) {
+      const abi::Ref next = w.node(i);
+      reinterpret_cast<abi::Ref*>(next)[2] = list;
+      list = next;
+      w.node(~u64{0});
+    }
+    for (u64 i = 300; i-- > 0; list = reinterpret_cast<abi::Ref*>(list)[2]) EXPECT_EQ(id_of(list), i);
+    return {};
+  });
+  EXPECT_TRUE(outcome);
+}
+
 // A reference that only a register or a native frame of the guest's function holds.
 TEST(Store, NativeFramesAreRoots) {
   World w;
