@@ -91,10 +91,11 @@ inline void to_acc(T value, u64& acc, v128& vacc) {
   } else if constexpr (sizeof(T) == 16) {
     vacc = value;
   } else {
+    // The other lanes are left undefined: keeping them would chain every instruction to the one before.
     typedef T Lanes __attribute__((vector_size(16)));
-    Lanes lanes = reinterpret_cast<Lanes>(vacc);
-    lanes[0] = value;
-    vacc = reinterpret_cast<v128>(lanes);
+    const Lanes lanes = {value};
+    if constexpr (sizeof(T) == 8) vacc = reinterpret_cast<v128>(__builtin_shufflevector(lanes, lanes, 0, -1));
+    else vacc = reinterpret_cast<v128>(__builtin_shufflevector(lanes, lanes, 0, -1, -1, -1));
   }
 }
 
