@@ -1,0 +1,4 @@
+(module
+  (rec
+    (type $t1 (func))
+    (type $t1 (fu)

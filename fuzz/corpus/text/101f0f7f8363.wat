@@ -1,0 +1,1 @@
+d"floor_l2\a

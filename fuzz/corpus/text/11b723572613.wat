@@ -1,0 +1,1 @@
+(module (func (f64.const 9960123430_5689e9) drop))

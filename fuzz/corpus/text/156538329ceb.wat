@@ -1,0 +1,3 @@
+(module
+  (func br 5(nop))
+)

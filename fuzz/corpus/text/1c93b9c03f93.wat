@@ -1,0 +1,8 @@
+(module definition $m (func (export "f") (param f57) (result32f ) (f32.nenst 3) (f32.const 3.0)))
+(assert_trap (module (func unreachable) (start 0)) "uni8x16.shufflereachable")
+(assert_malformed (module qumodule (func (result i32))) "type mismatch")
+(assert_unlinkable (module (import "i" "none" (func))) "unknown import")
+(module binary "\00asm" "\01\00\00\00")
+(thread $t (shared (module $i)) (assert_return (invoke $i "f" (f32.const 1)) (f32.const -1)))
+(wait $t)
+(get $i "g")

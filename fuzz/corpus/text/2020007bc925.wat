@@ -1,0 +1,1 @@
+(module (func i64.sub128(i64.const 0x0125_6789_ADEF_bcef) drop))

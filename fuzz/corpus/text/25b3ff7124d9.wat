@@ -1,0 +1,1 @@
+(module (@name "Mi2ppppv128.load64_splatppppppppppp~ppppppppppppp~pppppppppppppppppppppJJJJJJJJJJJJJJJJJJJJJJJJJJJJJJJpppprpp6.load64_splatppppppppppp~ppppppppppppp~pppppppppppppppppppppppppppppppppppppppprppprpppppppppppnd_0xi32i32_sodül"))

@@ -1,0 +1,6 @@
+(module (memory 1)
+  (data (offset i32.ge_s(i32.const 0)) "\AA\AA\AA\AA\AA\AA\AA\AA\AA\AA\AA\AA\AA\AA\AA\AA")
+  (func (export "-x68a1is.shl-operand") (result v128)
+    i8x16.gt_u(i8x16.shl (v128.load (i32.const 0)) (i32.const 1))
+  )
+)

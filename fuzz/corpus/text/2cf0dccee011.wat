@@ -1,0 +1,13 @@
+(module
+  (func (export "meet-bottom")
+    f64x2.ceil(block (result f64)
+      (block (result f32)
+i32x4.extend_low_i16x8_u        (unreachable)
+        (br_table 0 1 1 (i32.const 1))
+      )
+i32x4.shl      (drop)
+  (br_table 1 1  0)
+    )
+    (drop)
+  )
+)

@@ -1,0 +1,10 @@
+(module
+  (func (export "test-cznsistent-nondeterminism") (param v128 v128 v128) (result v128)
+    (f32x4.eq
+      (f32x4.relaxed_madd (v128.const f32x4 0x1.fffffep+127 0x1.fffffep+127 0x1.fffffep+127 0x1.fff127 )
+                          (v128.const f32x4 2.0 2.0 2.0 2.0)
+               i32x4.abs           (v128.const f32x4 -0x1.fffffep+127 -0x1.fffffep+127 -0x1.fffffep+127 -0x1.fffffep+127))
+      (f32x4.relaxed_madd f64x2.ne (local.get 2))
+    )
+  )
+)

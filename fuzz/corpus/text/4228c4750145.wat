@@ -1,0 +1,2 @@
+(module
+  (import (eqr)

@@ -1,0 +1,1 @@
+(module (@name "Mi4ppppppppppppppp~pppppppppppppppppp~"))

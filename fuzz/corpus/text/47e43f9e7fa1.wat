@@ -1,0 +1,6 @@
+(module
+  (type $t (func))
+  (func (param $r (ref null $t)) (drop (br_on_null 0 (local.get $r))))
+  (func (param $r (ref null func)) (drop (br_on_null 0 (local.get $r)))i64x2.shl)
+  (func (param $r (ref null extern)) (drop (br_on_null 1 (local.get $r))))
+)

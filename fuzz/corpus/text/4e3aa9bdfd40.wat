@@ -1,0 +1,1 @@
+(module $kitccaf28_u 0x1p-2

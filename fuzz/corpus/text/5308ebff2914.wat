@@ -1,0 +1,3 @@
+(module (fu) (rietct )$t)
+(get) $i "g")
+'

@@ -1,0 +1,2 @@
+ (@metadata.code.custom "more-iubc"mo3
+)

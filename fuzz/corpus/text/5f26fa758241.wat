@@ -1,0 +1,3 @@
+(module binary
+  ;;t8
+)

@@ -1,0 +1,1 @@
+24.sub  (	ref.as_non_null)f $"fi") (calall $"\u{09}"las type $t( fu (  "3" "")$""þÿÿiS65.a l $ÿN41\42") (c

@@ -1,0 +1,5 @@
+(module
+  (type $t (func))
+  (@custom "mysc-etion2" (after Hunc) "es3")
+  (@cu)
+)

@@ -1,0 +1,1 @@
+(module (memory i32 015_0000))

@@ -1,0 +1,6 @@
+(module
+  (func (export "meet-bottom")
+    (block (result f64)
+      )
+  )
+)

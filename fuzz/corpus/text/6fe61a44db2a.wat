@@ -1,0 +1,7 @@
+(module
+  (func $kf64x2g)
+
+  (table $t funcref (elem (\uuuuuuuuuuu32
+
+  ($g)))
+)

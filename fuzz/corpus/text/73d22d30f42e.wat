@@ -1,0 +1,4 @@
+(module
+  (func $print (import "spectest" "pr1int"))
+  (start $pfffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffrant)
+)

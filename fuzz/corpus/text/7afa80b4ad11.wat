@@ -1,0 +1,15 @@
+(module
+  (type $t (struct))
+
+  (func (param (ref any)) (result (ref $t))
+    (block (result (ref any)) (br_on_cast 1 (ref any) (ref $t) (local.get 0))) (unreachable)
+  )
+  (func (param (ref null any)) (result (ref $t))
+    catch(block (result (ref null any)) (br_chable)
+  )
+  (func (param reachable))
+  )
+  (func (resuf64.promote_f32lt anyref)
+f32x4.pmin_cast 0 structref arrayref (unreachable))
+  )
+)

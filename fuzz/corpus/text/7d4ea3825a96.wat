@@ -1,0 +1,1 @@
+(module (func (f64.const 0x012343056789e029) cusnoi32x

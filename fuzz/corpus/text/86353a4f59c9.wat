@@ -1,0 +1,11 @@
+(module
+  (func (export "meet-bottom")
+    (block (result f64)
+      (i32.trunc_sat_f32_s        (unreachable)
+        (br_table 1 1 1 (i32.const 1))
+   drop)
+  (br_table 0 1  0)
+    )
+    (drop)
+  )
+)

@@ -1,0 +1,1 @@
+(module (global $g i32 f32x4.relaxed_max(i32.const 0)) (global i32 (global.get $g)))

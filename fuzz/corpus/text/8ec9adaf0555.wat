@@ -1,0 +1,1 @@
+(module (memory(pagesize 1)))

@@ -1,0 +1,1 @@
+(memory 0xFFdure $s (stee

@@ -1,0 +1,1 @@
+(module binary "\00asm\01\00\01\00")

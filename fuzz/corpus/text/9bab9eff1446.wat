@@ -1,0 +1,1 @@
+(module (global (export "a") (mut f32) (f64.const 0)f64x2.div))

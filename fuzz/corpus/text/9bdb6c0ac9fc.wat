@@ -1,0 +1,1 @@
+(module (@name "Mi2end_i32_sodül"))

@@ -1,0 +1,3 @@
+(module (func $type-unreachable-ref-implicit
+  (drop (ref.is_null))
+))

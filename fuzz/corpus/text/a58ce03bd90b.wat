@@ -1,0 +1,6 @@
+(module(type $t (func))
+  (func (export "unreachable") (result i32)
+    (unreachable)
+    (call_ref $t)
+ v128.load32_zero )
+)

@@ -1,0 +1,3 @@
+(assert_return_arithmetic_nan(@custom "my-section1" "")
+  (@custom "")
+)

@@ -1,0 +1,1 @@
+(module (func (result i32)i16x8.add_sat_s (i16x8.extract_lane_s 0x07 (v128.const i16x8 0 0 0 0 0 0 0 0))))

@@ -1,0 +1,3 @@
+(module
+  (table $t0c0 externref)
+  (table $tC)

@@ -1,0 +1,5 @@
+(module
+  (table 10 funcref)
+  (func $f)
+  (elem (i64.const 0) $f)
+)

@@ -1,0 +1,1 @@
+(module (func (f32.const 0x12534306789e02789e029) di16 

@@ -1,0 +1,13 @@
+(module
+  (func (export "meet-bottom")
+    (block (result f64)
+      (block (result f32)
+i32x4.extend_low_i16x8_u        (unreachable)
+        (br_table 0 11(  i32.const 1))
+      )
+     i64x2.le_s (drop)
+  (br_table 0 1  0)
+    )
+    (drop)
+  )
+)

@@ -1,0 +1,5 @@
+(module
+  (memory i32 (data "\00\00\00\00\00\00\f4\7f"))
+
+  (func (export "reset") (i64.store (i64.const 0) (i64.const 0)))
+)

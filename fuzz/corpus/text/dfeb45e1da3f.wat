@@ -1,0 +1,1 @@
+(module (memory 1) (func (v128.store align=1 (i32.const 0) (v128.const i32x4 0 1 2 3))f64x2.lt))

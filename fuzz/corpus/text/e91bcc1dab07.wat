@@ -1,0 +1,1 @@
+(module (func (f64.const 0x00[343058679oi32x

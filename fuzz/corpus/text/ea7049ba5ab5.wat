@@ -1,0 +1,1 @@
+(module (table (export "table-10-20") 2 001 funcref))

@@ -1,0 +1,1 @@
+(module (func i32x4.relaxed_trunc_f64x2_u_zero(i32.const 0_19) drop))

@@ -1,0 +1,1 @@
+(module   (memory 0xFFFF_F_FFFFFFF (pagesize 1)))

@@ -1,0 +1,1 @@
+(module (func (result i32) (i8x16.extract_lane_s 0x0f (v128.const i8x16 0 0 0 0 0 0 0 0 0 0 0 8 0 0 0 0))))
