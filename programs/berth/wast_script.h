@@ -79,13 +79,16 @@ class ScriptRunner {
   Failure run(const text::SubScript& command);
   Failure run(const text::Input& command);
 
-  // Parses, decodes and validates; `message` receives the error as text with its place.
-  Result<Prepared> load(const text::ScriptModule& module, std::string* message = nullptr);
+  // Parses, decodes and validates; `message` receives the error as text with its place. What is wrong in a
+  // custom section does not make a module invalid, unless that is what the script is about.
+  Result<Prepared> load(const text::ScriptModule& module, std::string* message = nullptr, bool check_customs = false);
   Outcome instantiate(const Prepared& module, runtime::Instance** instance);
   Outcome instantiate(const text::ScriptInstance& instance);
   Outcome instantiate(const text::ScriptModule& module);
   Outcome perform(const text::Action& action);
   Result<runtime::Value> constant(const text::Constant& c);
+  std::optional<runtime::Extern> find_import(const wasm::Import& import) const;
+  void define_hosts();
   Result<const Provider*> provider(const std::optional<std::string>& id) const;
   void name_instance(const std::optional<std::string>& id, runtime::Instance* instance);
   static std::string describe(const Outcome& outcome);

@@ -94,7 +94,6 @@ Loaded<std::shared_ptr<const wasm::Module>> read_text(std::string_view source, s
   options.features = config.features;
   auto parsed = text::parse_module(source, options);
   if (!parsed) return text_failure(name, source, std::move(parsed).error());
-  if (parsed->custom_error) return text_failure(name, source, std::move(*parsed->custom_error));
   auto module = compile_binary(std::move(parsed->binary), config);
   if (!module) return text_failure(name, source, std::move(module).error(), &parsed->map);
   return std::move(*module);
