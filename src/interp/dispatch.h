@@ -42,12 +42,13 @@ BERTH_HANDLER_CC void raise_trap(BERTH_REGS);
 // Where a thread goes on after a fault in guest code, its registers as they were.
 BERTH_HANDLER_CC void fault_landing(BERTH_REGS);
 
-// The first operand word: four 16-bit fields, the upper two also read as one 32-bit number.
-inline u32 field_a(const Word* pc) { u16 v; std::memcpy(&v, reinterpret_cast<const u8*>(pc) + 8, 2); return v; }
-inline u32 field_b(const Word* pc) { u16 v; std::memcpy(&v, reinterpret_cast<const u8*>(pc) + 10, 2); return v; }
-inline u32 field_c(const Word* pc) { u16 v; std::memcpy(&v, reinterpret_cast<const u8*>(pc) + 12, 2); return v; }
-inline u32 field_d(const Word* pc) { u16 v; std::memcpy(&v, reinterpret_cast<const u8*>(pc) + 14, 2); return v; }
-inline i32 field_imm(const Word* pc) { i32 v; std::memcpy(&v, reinterpret_cast<const u8*>(pc) + 12, 4); return v; }
+// The first operand word: four 16-bit fields, the upper two also read as one 32-bit number. Each is cut from
+// the whole word, so that an instruction loads it once: load ports are what limits fused instructions.
+inline u32 field_a(const Word* pc) { return static_cast<u16>(pc[1]); }
+inline u32 field_b(const Word* pc) { return static_cast<u16>(pc[1] >> 16); }
+inline u32 field_c(const Word* pc) { return static_cast<u16>(pc[1] >> 32); }
+inline u32 field_d(const Word* pc) { return static_cast<u32>(pc[1] >> 48); }
+inline i32 field_imm(const Word* pc) { return static_cast<i32>(pc[1] >> 32); }
 
 inline Word pack(u32 a, u32 b, u32 c, u32 d) { return Word{a} | Word{b} << 16 | Word{c} << 32 | Word{d} << 48; }
 inline Word pack_imm(u32 a, u32 b, i32 imm) { return Word{a} | Word{b} << 16 | Word{static_cast<u32>(imm)} << 32; }
