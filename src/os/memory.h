@@ -42,6 +42,8 @@ class Reservation {
   // until touched. Fails with OutOfMemory, the range then unchanged or partly accessible.
   Result<> commit(u64 offset, u64 bytes);
   Result<> protect(u64 offset, u64 bytes, Access access);
+  // Hints that all of a committed range is about to be written: one call instead of a fault for each page.
+  void populate(u64 offset, u64 bytes);
   // Gives the pages back; the range stays as accessible as it was and reads as zero.
   void discard(u64 offset, u64 bytes);
   // Gives the pages back and makes the range inaccessible.

@@ -14,6 +14,8 @@ TEST(Reservation, CommitsDiscardsAndMoves) {
   auto r = Reservation::reserve(u64{8} << 30);
   ASSERT_TRUE(r);
   ASSERT_TRUE(r->commit(0, 1 << 20));
+  r->populate(0, 1 << 20);
+  EXPECT_EQ(r->base()[0], 0);
   std::memset(r->base(), 7, 1 << 20);
   r->discard(4096, 4096);
   EXPECT_EQ(r->base()[4095], 7);

@@ -57,6 +57,11 @@ bool MemoryBacking::grow(u64 bytes, bool may_move) {
   return true;
 }
 
+void MemoryBacking::populate(u64 address, u64 bytes) {
+  const u64 first = address & ~(os::page_size() - 1);
+  reservation_.populate(first, std::min(os::round_to_pages(address + bytes), committed_) - first);
+}
+
 Result<std::unique_ptr<Memory>> Memory::create(const wasm::MemoryType& type, Allowance& allowance) {
   if (type.is_shared) {
     auto shared = TRY(SharedMemory::create(type));
@@ -98,6 +103,11 @@ wasm::MemoryType Memory::current_type() const {
   wasm::MemoryType type = type_;
   type.limits.min = pages();
   return type;
+}
+
+void Memory::populate(u64 address, u64 count) {
+  if (shared_ || count > bytes() || address > bytes() - count) return;
+  backing_.populate(address, count);
 }
 
 i64 Memory::grow(u64 delta_pages) {

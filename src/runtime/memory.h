@@ -50,6 +50,8 @@ class MemoryBacking {
   // Makes the first `bytes` accessible, moving the memory only if `may_move`. False when the system
   // refuses; then nothing changed.
   bool grow(u64 bytes, bool may_move);
+  // Hints that [address, address + bytes), which is accessible, is about to be written.
+  void populate(u64 address, u64 bytes);
 
  private:
   os::Reservation reservation_;
@@ -134,6 +136,9 @@ class Memory {
   // Grows by `delta_pages` (specification: growing memories); the old size in pages, or -1 when the
   // type's maximum, the store's limits or the system forbid it.
   i64 grow(u64 delta_pages);
+
+  // Hints that a large part of the memory is about to be written; of an out-of-bounds range nothing comes.
+  void populate(u64 address, u64 bytes);
 
   abi::MemoryRecord& record() const { return shared_ ? shared_->record() : record_; }
   // Null when not shared.

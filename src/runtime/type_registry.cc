@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 
@@ -13,20 +14,20 @@ namespace berth::runtime {
 using abi::RuntimeType;
 using abi::TypeKind;
 
-// One recursion group. Immutable once registered, but for `holders`, which the registry's lock
-// guards.
+// One recursion group. Immutable once registered, but for `holders` and `next`, which the registry's lock guards.
 struct TypeGroup {
-  std::vector<u64> key;  // the group's structure; equal keys are equivalent groups
   u64 hash = 0;
+  TypeGroup* next = nullptr;  // in the registry's chain
   u64 holders = 0;
-  u32 size = 0;                           // members
-  std::vector<const RuntimeType*> types;  // members, then other types that they name
-  std::vector<RuntimeType> members;
+  u32 size = 0;                            // members
+  u32 type_count = 0;                      // members, and other types that they name, whose groups this one holds
   std::vector<wasm::SubType> definitions;  // type indices are into `types`
-  std::vector<const RuntimeType*> displays;
-  std::vector<u32> field_offsets;
-  std::vector<u32> ref_offsets;
-  std::vector<TypeGroup*> uses;  // other groups, held
+  // In `block`, with the displays and offsets that `members` point to.
+  RuntimeType* members = nullptr;
+  const RuntimeType** types = nullptr;
+  std::unique_ptr<u8[]> block;
+
+  std::span<const RuntimeType* const> all_types() const { return {types, type_count}; }
 };
 
 namespace {
@@ -42,11 +43,14 @@ u64 hash_key(std::span<const u64> key) {
 
 TypeGroup* group_of(const RuntimeType* type) { return static_cast<TypeGroup*>(const_cast<void*>(type->group)); }
 
-// Turns a recursion group of a module into its key.
+// Turns a recursion group into its key: equal keys are equivalent groups. `types` are what type indices below
+// `start` or at and above `start + size` mean.
 class KeyBuilder {
  public:
-  KeyBuilder(std::span<const RuntimeType* const> earlier, u32 start, u32 size)
-      : earlier_(earlier), start_(start), size_(size) {}
+  KeyBuilder(std::vector<u64>& key, std::span<const RuntimeType* const> types, u32 start, u32 size)
+      : key_(key), types_(types), start_(start), size_(size) {
+    key_.assign(1, size);
+  }
 
   void add(const wasm::SubType& type) {
     key_.push_back(static_cast<u64>(type.kind) | u64{type.is_final} << 8 | u64{type.super.has_value()} << 9);
@@ -64,7 +68,6 @@ class KeyBuilder {
       case wasm::CompositeKind::Array: add(type.array.element); break;
     }
   }
-  std::vector<u64>& key() { return key_; }
 
  private:
   void add(const wasm::FieldType& field) {
@@ -87,57 +90,57 @@ class KeyBuilder {
     if (index - start_ < size_) {
       key_.push_back(u64{1} << 63 | (index - start_));
     } else {
-      CHECK(index < earlier_.size());
-      key_.push_back(reinterpret_cast<u64>(earlier_[index]));
+      CHECK(index < types_.size());
+      key_.push_back(reinterpret_cast<u64>(types_[index]));
     }
   }
 
-  std::span<const RuntimeType* const> earlier_;
+  std::vector<u64>& key_;
+  std::span<const RuntimeType* const> types_;
   u32 start_, size_;
-  std::vector<u64> key_;
 };
 
 // Makes the record of a group that is not known yet.
 class GroupBuilder {
  public:
   GroupBuilder(std::span<const RuntimeType* const> earlier, u32 start, u32 size)
-      : earlier_(earlier), start_(start), size_(size), group_(new TypeGroup) {
-    group_->size = size;
-    group_->members.resize(size);
-    for (auto& member : group_->members) group_->types.push_back(&member);
-  }
+      : earlier_(earlier), start_(start), size_(size), group_(new TypeGroup) {}
 
   std::unique_ptr<TypeGroup> build(std::span<const wasm::SubType> types) {
     TypeGroup& g = *group_;
+    g.size = size_;
     g.definitions.assign(types.begin(), types.end());
     for (auto& definition : g.definitions) localize(definition);
+    g.type_count = size_ + static_cast<u32>(others_.size());
+    std::vector<u8> depths(size_);
     size_t displays = 0, fields = 0, refs = 0;
     for (u32 i = 0; i < size_; ++i) {
-      set_depth(i);
-      displays += g.members[i].depth + 1u;
+      depths[i] = depth_of(i, depths);
+      displays += depths[i] + 1u;
       fields += g.definitions[i].strct.fields.size();
       for (const auto& f : g.definitions[i].strct.fields) refs += is_traced(f);
     }
-    // Pointers into these stay valid: they never grow again.
-    g.displays.resize(displays);
-    g.field_offsets.resize(fields);
-    g.ref_offsets.resize(refs);
-    for (u32 i = 0; i < size_; ++i) complete(i);
-    for (size_t i = size_; i < g.types.size(); ++i) g.uses.push_back(group_of(g.types[i]));
-    std::ranges::sort(g.uses);
-    const auto repeated = std::ranges::unique(g.uses);
-    g.uses.erase(repeated.begin(), repeated.end());
+    const size_t pointers = g.type_count + displays;
+    g.block =
+        std::make_unique<u8[]>(size_ * sizeof(RuntimeType) + pointers * sizeof(void*) + (fields + refs) * sizeof(u32));
+    g.members = new (g.block.get()) RuntimeType[size_]{};
+    g.types = reinterpret_cast<const RuntimeType**>(g.members + size_);
+    next_display_ = g.types + g.type_count;
+    next_field_ = reinterpret_cast<u32*>(next_display_ + displays);
+    next_ref_ = next_field_ + fields;
+    for (u32 i = 0; i < size_; ++i) g.types[i] = &g.members[i];
+    std::ranges::copy(others_, g.types + size_);
+    for (u32 i = 0; i < size_; ++i) complete(i, depths[i]);
     return std::move(group_);
   }
 
  private:
-  // Rewrites a type index of the module into one of `group_->types`.
+  // Rewrites a type index of the module into one of the group's types.
   wasm::TypeIdx localize(wasm::TypeIdx index) {
     if (index.value - start_ < size_) return wasm::TypeIdx(index.value - start_);
-    auto& types = group_->types;
     const RuntimeType* type = earlier_[index.value];
-    const auto [at, is_new] = others_.try_emplace(type, static_cast<u32>(types.size()));
-    if (is_new) types.push_back(type);
+    const auto [at, is_new] = other_places_.try_emplace(type, size_ + static_cast<u32>(others_.size()));
+    if (is_new) others_.push_back(type);
     return wasm::TypeIdx(at->second);
   }
   void localize(wasm::ValType& type) {
@@ -155,12 +158,11 @@ class GroupBuilder {
   }
 
   // A supertype comes before its subtypes (specification: recursive types), so its depth is known.
-  void set_depth(u32 i) {
+  u8 depth_of(u32 i, const std::vector<u8>& depths) const {
     const auto& super = group_->definitions[i].super;
-    if (super) {
-      CHECK(super->value >= size_ || super->value < i);
-      group_->members[i].depth = static_cast<u8>(group_->types[super->value]->depth + 1);
-    }
+    if (!super) return 0;
+    CHECK(super->value >= size_ || super->value < i);
+    return static_cast<u8>((super->value < size_ ? depths[super->value] : others_[super->value - size_]->depth) + 1);
   }
 
   // Whether the collector follows a field. A heap type of the group itself may not have its kind
@@ -170,17 +172,18 @@ class GroupBuilder {
     if (!field.type.heap.is_index()) return may_be_object(resolve_abstract(field.type));
     const u32 index = field.type.heap.index().value;
     if (index < size_) return group_->definitions[index].kind != wasm::CompositeKind::Func;
-    return group_->types[index]->kind != TypeKind::Func;
+    return others_[index - size_]->kind != TypeKind::Func;
   }
 
-  void complete(u32 i) {
+  void complete(u32 i, u8 depth) {
     TypeGroup& g = *group_;
     const wasm::SubType& definition = g.definitions[i];
     RuntimeType& type = g.members[i];
+    type.depth = depth;
     type.is_final = definition.is_final;
     type.definition = &definition;
     type.group = &g;
-    const RuntimeType** display = g.displays.data() + next_display_;
+    const RuntimeType** display = next_display_;
     next_display_ += type.depth + 1u;
     if (definition.super) {
       const RuntimeType* super = g.types[definition.super->value];
@@ -207,10 +210,9 @@ class GroupBuilder {
   }
 
   void lay_out_struct(RuntimeType& type, const wasm::StructType& definition) {
-    TypeGroup& g = *group_;
     type.kind = TypeKind::Struct;
-    u32* offsets = g.field_offsets.data() + next_field_;
-    u32* refs = g.ref_offsets.data() + next_ref_;
+    u32* offsets = next_field_;
+    u32* refs = next_ref_;
     type.field_offsets = offsets;
     type.ref_offsets = refs;
     u32 end = abi::kStructFieldsStart;
@@ -234,8 +236,11 @@ class GroupBuilder {
   std::span<const RuntimeType* const> earlier_;
   u32 start_, size_;
   std::unique_ptr<TypeGroup> group_;
-  std::unordered_map<const RuntimeType*, u32> others_;
-  u32 next_display_ = 0, next_field_ = 0, next_ref_ = 0;
+  std::vector<const RuntimeType*> others_;  // types outside the group, in the order of their first mention
+  std::unordered_map<const RuntimeType*, u32> other_places_;
+  const RuntimeType** next_display_ = nullptr;
+  u32* next_field_ = nullptr;
+  u32* next_ref_ = nullptr;
 };
 
 class TypeRegistry {
@@ -248,50 +253,88 @@ class TypeRegistry {
   std::mutex& mutex() { return mutex_; }
   u64 size() {
     const std::lock_guard lock(mutex_);
-    return groups_.size();
+    return count_;
   }
 
-  // The group's record, held once more. `types` are the group's; `earlier` those of the module
-  // before it.
+  // The group's record, held once more. `types` are the group's; `earlier` those of the module before it.
   TypeGroup* acquire(std::span<const wasm::SubType> types, std::span<const RuntimeType* const> earlier, u32 start) {
     const u32 size = static_cast<u32>(types.size());
-    KeyBuilder keys(earlier, start, size);
-    keys.key().push_back(size);
+    KeyBuilder keys(key_, earlier, start, size);
     for (const auto& type : types) keys.add(type);
-    const u64 hash = hash_key(keys.key());
-    auto [first, last] = groups_.equal_range(hash);
-    for (; first != last; ++first) {
-      if (first->second->key == keys.key()) {
-        ++first->second->holders;
-        return first->second.get();
+    const u64 hash = hash_key(key_);
+    for (TypeGroup* group = chain(hash); group != nullptr; group = group->next) {
+      if (group->hash == hash && has_key(*group)) {
+        ++group->holders;
+        return group;
       }
     }
-    auto group = GroupBuilder(earlier, start, size).build(types);
-    group->key = std::move(keys.key());
+    TypeGroup* group = GroupBuilder(earlier, start, size).build(types).release();
     group->hash = hash;
     group->holders = 1;
-    for (TypeGroup* used : group->uses) ++used->holders;
-    TypeGroup* made = group.get();
-    groups_.emplace(hash, std::move(group));
-    return made;
+    for (const RuntimeType* used : group->all_types().subspan(size)) ++group_of(used)->holders;
+    insert(group);
+    return group;
   }
 
-  void release(TypeGroup* group) {
-    std::vector<TypeGroup*> work{group};
+  // Gives back what huge groups needed for a moment.
+  void trim() {
+    if (key_.capacity() <= kKeptKeyWords) return;
+    key_ = {};
+    other_key_ = {};
+  }
+
+  void release(TypeGroup* released) {
+    std::vector<TypeGroup*> work{released};
     while (!work.empty()) {
-      TypeGroup* g = work.back();
+      TypeGroup* group = work.back();
       work.pop_back();
-      if (--g->holders != 0) continue;
-      work.insert(work.end(), g->uses.begin(), g->uses.end());
-      auto [first, last] = groups_.equal_range(g->hash);
-      while (first->second.get() != g) ++first;
-      groups_.erase(first);
+      if (--group->holders != 0) continue;
+      for (const RuntimeType* used : group->all_types().subspan(group->size)) work.push_back(group_of(used));
+      remove(group);
+      delete group;
     }
   }
 
  private:
+  // Whether `key_` is the group's key.
+  bool has_key(const TypeGroup& group) {
+    KeyBuilder keys(other_key_, group.all_types(), 0, group.size);
+    for (const auto& type : group.definitions) keys.add(type);
+    return key_ == other_key_;
+  }
+
+  // The set of groups: chains by hash.
+  TypeGroup*& chain(u64 hash) { return chains_[hash & (chains_.size() - 1)]; }
+  void insert(TypeGroup* group) {
+    if (++count_ > chains_.size()) resize(chains_.size() * 2);
+    group->next = chain(group->hash);
+    chain(group->hash) = group;
+  }
+  void remove(TypeGroup* group) {
+    TypeGroup** at = &chain(group->hash);
+    while (*at != group) at = &(*at)->next;
+    *at = group->next;
+    if (--count_ < chains_.size() / 8 && chains_.size() > kMinChains) resize(chains_.size() / 2);
+  }
+  void resize(size_t size) {
+    std::vector<TypeGroup*> old(size, nullptr);
+    old.swap(chains_);
+    for (TypeGroup* group : old) {
+      while (group != nullptr) {
+        TypeGroup* const next = group->next;
+        group->next = chain(group->hash);
+        chain(group->hash) = group;
+        group = next;
+      }
+    }
+  }
+
+  static constexpr size_t kMinChains = 64;
+  static constexpr size_t kKeptKeyWords = 1 << 16;
   std::mutex mutex_;
-  std::unordered_multimap<u64, std::unique_ptr<TypeGroup>> groups_;
+  std::vector<TypeGroup*> chains_ = std::vector<TypeGroup*>(kMinChains, nullptr);
+  size_t count_ = 0;
+  std::vector<u64> key_, other_key_;  // scratch
 };
 
 }  // namespace
@@ -314,8 +357,9 @@ std::vector<const RuntimeType*> TypeGroups::add_module(const wasm::Module& modul
     CHECK(all[start].group_start == start && size != 0 && size <= all.size() - start);
     TypeGroup* group = registry.acquire(all.subspan(start, size), types, start);
     held_.push_back(group);
-    types.insert(types.end(), group->types.begin(), group->types.begin() + size);
+    types.insert(types.end(), group->types, group->types + size);
   }
+  registry.trim();
   return types;
 }
 
@@ -330,7 +374,7 @@ const RuntimeType* TypeGroups::add_function(const wasm::FuncType& type) {
 }
 
 std::span<const RuntimeType* const> definition_types(const RuntimeType& type) {
-  return static_cast<const TypeGroup*>(type.group)->types;
+  return static_cast<const TypeGroup*>(type.group)->all_types();
 }
 
 const RuntimeType& host_object_type() {

@@ -103,6 +103,16 @@ Result<> Reservation::protect(u64 offset, u64 bytes, Access access) {
   return {};
 }
 
+void Reservation::populate(u64 offset, u64 bytes) {
+  if (bytes == 0) return;
+  CHECK(offset <= size_ && bytes <= size_ - offset);
+#ifndef MADV_POPULATE_WRITE
+  constexpr int MADV_POPULATE_WRITE = 23;  // Linux 5.14
+#endif
+  // Kernels that do not know it, or lack the memory now, leave it to the faults.
+  madvise(base_ + offset, bytes, MADV_POPULATE_WRITE);
+}
+
 void Reservation::discard(u64 offset, u64 bytes) {
   if (bytes == 0) return;
   CHECK(offset <= size_ && bytes <= size_ - offset);
