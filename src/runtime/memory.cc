@@ -11,6 +11,22 @@ constexpr u64 kMaxMemoryBytes = u64{1} << 46;
 // What is reserved for a 64-bit memory at first, so that it seldom has to move.
 constexpr u64 kGrowthReservation = u64{8} << 30;
 
+// A shared memory must never move, since others use it meanwhile; beyond this it cannot grow, whatever its type says.
+constexpr u64 kSharedReservation = u64{1} << 40;
+
+// Address space for a memory of the type. Only a guarded memory needs a certain amount of it.
+Result<os::Reservation> reserve_for(const wasm::MemoryType& type, u64 max_bytes, u64 min_bytes) {
+  const u64 usual = type.is_shared ? kSharedReservation : kGrowthReservation;
+  u64 bytes = is_guarded(type) ? abi::kGuardedReservation : std::min(max_bytes, std::max(min_bytes, usual));
+  while (true) {
+    auto reservation = os::Reservation::reserve(bytes);
+    if (reservation) return reservation;
+    if (is_guarded(type) || bytes / 2 < std::max(min_bytes, os::page_size()))
+      return fail(std::move(reservation.error()).with_context("while making a linear memory"));
+    bytes /= 2;
+  }
+}
+
 // The largest size in bytes that the type allows and this engine supports.
 u64 max_bytes_of(const wasm::MemoryType& type) {
   const u32 shift = type.page_size_log2;
@@ -28,15 +44,8 @@ Result<MemoryBacking> MemoryBacking::create(const wasm::MemoryType& type) {
   if (type.limits.min > backing.max_bytes_ >> type.page_size_log2)
     return fail(ErrorCode::LimitExceeded, "a memory of " + std::to_string(type.limits.min) + " pages");
   const u64 min_bytes = type.limits.min << type.page_size_log2;
-  u64 reserve = abi::kGuardedReservation;
-  if (!is_guarded(type)) {
-    // A shared memory must never move: others use it meanwhile.
-    reserve =
-        type.is_shared ? backing.max_bytes_ : std::min(backing.max_bytes_, std::max(min_bytes, kGrowthReservation));
-  }
-  auto reservation = os::Reservation::reserve(reserve);
-  if (!reservation) return fail(std::move(reservation.error()).with_context("while making a linear memory"));
-  backing.reservation_ = std::move(*reservation);
+  backing.reservation_ = TRY(reserve_for(type, backing.max_bytes_, min_bytes));
+  if (type.is_shared) backing.max_bytes_ = std::min(backing.max_bytes_, backing.reservation_.size());
   if (!backing.grow(min_bytes, false)) {
     return fail(ErrorCode::OutOfMemory, "the system refuses " + std::to_string(min_bytes) + " bytes of linear memory");
   }

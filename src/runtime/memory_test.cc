@@ -85,6 +85,16 @@ TEST(Memory, SixtyFourBitOnesMayMove) {
   (*m)->base()[u64{12} << 30] = 1;
 }
 
+TEST(SharedMemory, HugeMaximaNeedNoHugeReservation) {
+  auto s = SharedMemory::create(type(1, u64{1} << 32, true, true));
+  ASSERT_TRUE(s);
+  Allowance allowance;
+  u8* const base = (*s)->base();
+  EXPECT_EQ((*s)->grow(1000, allowance), 1);
+  EXPECT_EQ((*s)->base(), base);
+  EXPECT_EQ((*s)->grow(u64{1} << 31, allowance), -1);
+}
+
 TEST(SharedMemory, GrowsUnderManyThreads) {
   auto s = SharedMemory::create(type(1, 1000, false, true));
   ASSERT_TRUE(s);
