@@ -2,6 +2,7 @@
 // handler (interpreter.cc) instead of checking bounds.
 #include <array>
 
+#include "interp/checked.h"
 #include "interp/handlers.h"
 #include "interp/steps.h"
 
@@ -17,20 +18,9 @@ constexpr Handler load = steps<LoadStep<op, A, D>>;
 template <Op op, Src A, Src V>
 constexpr Handler store = steps<StoreStep<op, A, V>>;
 
-// The bytes of an access, or null when it is out of bounds.
-[[gnu::always_inline]] inline u8* checked(abi::InstanceContext* ctx, const Word* pc, const Slot* fp, u32 width) {
-  const abi::MemoryRecord* memory = ctx->memories[field_c(pc)];
-  const u64 index = field_d(pc) ? fp[field_b(pc)] : u64{load_slot<u32>(fp, field_b(pc))};
-  u64 address;
-  if (__builtin_add_overflow(index, pc[2], &address)) [[unlikely]] return nullptr;
-  const u64 bytes = memory->bytes.load(std::memory_order_relaxed);
-  if (address > bytes || bytes - address < width) [[unlikely]] return nullptr;
-  return memory->base + address;
-}
-
 template <Op op>
 BERTH_HANDLER checked_load(BERTH_REGS) {
-  const u8* p = checked(ctx, pc, fp, wasm::info(op).width);
+  const u8* p = checked_address(ctx, pc, fp, wasm::info(op).width, field_d(pc));
   if (p == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::MemoryOutOfBounds);
   const auto value = load_from<op>(p);
   to_acc(value, acc, vacc);
@@ -39,7 +29,7 @@ BERTH_HANDLER checked_load(BERTH_REGS) {
 }
 template <Op op>
 BERTH_HANDLER checked_store(BERTH_REGS) {
-  u8* p = checked(ctx, pc, fp, wasm::info(op).width);
+  u8* p = checked_address(ctx, pc, fp, wasm::info(op).width, field_d(pc));
   if (p == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::MemoryOutOfBounds);
   store_to<op>(p, load_slot<OperandOf<op, 1>>(fp, field_a(pc)));
   BERTH_NEXT(3);

@@ -1,6 +1,7 @@
 // Handlers of vector instructions: operands in slots, the result in a slot and its accumulator.
 #include <array>
 
+#include "interp/checked.h"
 #include "interp/handlers.h"
 #include "interp/op_traits.h"
 #include "interp/simd.h"
@@ -56,20 +57,9 @@ BERTH_HANDLER shuffle_op(BERTH_REGS) {
   BERTH_NEXT(4);
 }
 
-// The bytes of an access, or null when it is out of bounds.
-[[gnu::always_inline]] inline u8* checked(abi::InstanceContext* ctx, const Word* pc, const Slot* fp, u32 width, bool is_64) {
-  const abi::MemoryRecord* memory = ctx->memories[field_c(pc)];
-  const u64 index = is_64 ? fp[field_b(pc)] : u64{load_slot<u32>(fp, field_b(pc))};
-  u64 address;
-  if (__builtin_add_overflow(index, pc[2], &address)) [[unlikely]] return nullptr;
-  const u64 bytes = memory->bytes.load(std::memory_order_relaxed);
-  if (address > bytes || bytes - address < width) [[unlikely]] return nullptr;
-  return memory->base + address;
-}
-
 template <Op op>
 BERTH_HANDLER vector_load(BERTH_REGS) {
-  const u8* p = checked(ctx, pc, fp, wasm::info(op).width, field_d(pc));
+  const u8* p = checked_address(ctx, pc, fp, wasm::info(op).width, field_d(pc));
   if (p == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::MemoryOutOfBounds);
   vacc = Load<op>::apply(p);
   store_slot(fp, field_a(pc), vacc);
@@ -78,7 +68,7 @@ BERTH_HANDLER vector_load(BERTH_REGS) {
 
 template <Op op>
 BERTH_HANDLER lane_access(BERTH_REGS) {
-  u8* p = checked(ctx, pc, fp, wasm::info(op).width, pc[3] >> 8);
+  u8* p = checked_address(ctx, pc, fp, wasm::info(op).width, pc[3] >> 8);
   if (p == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::MemoryOutOfBounds);
   const auto v = load_slot<v128>(fp, field_d(pc));
   if constexpr (result_count(op) == 1) {
