@@ -15,8 +15,6 @@ namespace {
 
 bool in_bounds(u64 start, u64 count, u64 size) { return count <= size && start <= size - count; }
 
-ArrayObject* array_of(Ref ref) { return reinterpret_cast<ArrayObject*>(ref); }
-
 u8* element(ArrayObject* array, u32 index) { return array->data() + (u64{index} << array->type->element_log2); }
 
 }  // namespace
@@ -116,7 +114,7 @@ TrapCode exception_new(InstanceContext* context, u32 tag, const Slot* values, Re
       StoreAccess::of(context->store)
           .allocate(&exception_object_type(), sizeof(abi::ExceptionObject) + u64{slots} * sizeof(Slot), out);
   if (code != TrapCode::None) return code;
-  auto* exception = reinterpret_cast<abi::ExceptionObject*>(*out);
+  auto* exception = static_cast<abi::ExceptionObject*>(object_of(*out));
   exception->tag = instance;
   exception->slot_count = slots;
   std::copy_n(values, slots, exception->values());

@@ -102,7 +102,7 @@ class Evaluator {
     if (with_fields) {
       for (size_t i = fields.size(); i-- > 0;) {
         const u32 slots = slot_count(fields[i].type);
-        store_packed(reinterpret_cast<u8*>(ref) + type->field_offsets[i], fields[i].size(), top(slots));
+        store_packed(reinterpret_cast<u8*>(object_of(ref)) + type->field_offsets[i], fields[i].size(), top(slots));
         drop(slots);
       }
     }
@@ -126,7 +126,7 @@ class Evaluator {
     const u32 slots = slot_count(element.type);
     Ref ref = abi::kNull;
     if (!check(array_new(context_, type, count, &ref))) return;
-    u8* data = reinterpret_cast<abi::ArrayObject*>(ref)->data();
+    u8* data = array_of(ref)->data();
     for (u32 i = count; i-- > 0; drop(slots))
       store_packed(data + (u64{i} << type->element_log2), element.size(), top(slots));
     push(ref);

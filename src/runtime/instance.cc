@@ -13,7 +13,7 @@ class Layout {
     static_assert(alignof(T) <= 16);
     size_ = (size_ + alignof(T) - 1) & ~(alignof(T) - 1);
     if (block_ != nullptr) array = reinterpret_cast<T*>(block_ + size_);
-    size_ += count * sizeof(T);
+    size_ += count * sizeof(T);  // NOLINT(bugprone-sizeof-expression): T may well be a pointer
   }
   size_t size() const { return size_; }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "runtime/objects.h"
+
 namespace berth::runtime {
 
 using abi::Object;
@@ -59,9 +61,9 @@ __attribute__((no_sanitize("address", "thread", "memory"))) void Marker::words(c
   if (begin >= end) return;
   root_bytes_ += end - begin;
   for (auto at = begin; at != end; at += 8) {
-    const u64 word = *reinterpret_cast<const u64*>(at);
+    const u64 word = *static_cast<const u64*>(pointer_of(at));
     if (word - base_ >= span_) continue;
-    if (Object* object = heap_.find(reinterpret_cast<const void*>(word))) mark_found(object);
+    if (Object* object = heap_.find(pointer_of(word))) mark_found(object);
   }
 }
 
@@ -83,7 +85,7 @@ inline void Marker::mark(Ref ref) {
   }
   if ((*word & bit) != 0) return;
   *word |= bit;
-  push(reinterpret_cast<Object*>(ref));
+  push(object_of(ref));
 }
 
 inline void Marker::push(Object* object) {
@@ -120,7 +122,7 @@ void Marker::scan(Object* object, u64 from) {
       count = exception->slot_count;
       const u64 end = std::min(count, from + kChunk);
       for (u64 i = from; i < end; ++i) {
-        if (Object* found = heap_.find(reinterpret_cast<const void*>(exception->values()[i]))) mark_found(found);
+        if (Object* found = heap_.find(pointer_of(exception->values()[i]))) mark_found(found);
       }
       break;
     }

@@ -7,6 +7,15 @@
 
 namespace berth::runtime {
 
+// What a reference that is neither null nor an i31 refers to.
+// NOLINTBEGIN(performance-no-int-to-ptr): a reference is a number, so that an i31 can be one.
+inline abi::Object* object_of(abi::Ref ref) { return reinterpret_cast<abi::Object*>(ref); }
+inline abi::ArrayObject* array_of(abi::Ref ref) { return reinterpret_cast<abi::ArrayObject*>(ref); }
+inline abi::FunctionInstance* function_of(abi::Ref ref) { return reinterpret_cast<abi::FunctionInstance*>(ref); }
+// What a word may point at.
+inline const void* pointer_of(u64 word) { return reinterpret_cast<const void*>(word); }
+// NOLINTEND(performance-no-int-to-ptr)
+
 // Stores a field or element of `bytes` (1, 2, 4, 8 or 16) from its slots.
 inline void store_packed(u8* at, u32 bytes, const abi::Slot* value) {
   switch (bytes) {

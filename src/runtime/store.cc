@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/objects.h"
 #include "runtime/store_impl.h"
 
 namespace berth::runtime {
@@ -148,7 +149,7 @@ Result<abi::Ref> Store::make_host_object(u64 payload) {
   abi::Ref ref = abi::kNull;
   const abi::TrapCode code = impl_->allocate(&host_object_type(), sizeof(abi::HostObject), &ref);
   if (code != abi::TrapCode::None) return fail(ErrorCode::LimitExceeded, std::string(abi::trap_text(code)));
-  reinterpret_cast<abi::HostObject*>(ref)->payload = payload;
+  static_cast<abi::HostObject*>(object_of(ref))->payload = payload;
   return ref;
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/types.h"
 
 #include "base/result.h"
+#include "runtime/objects.h"
 #include "runtime/type_registry.h"
 
 namespace berth::runtime {
@@ -95,12 +96,11 @@ bool matches(const ResolvedType& sub, const ResolvedType& super) {
 bool has_type(abi::Ref ref, const ResolvedType& type) {
   if (ref == abi::kNull) return type.type.nullable;
   if (type.concrete != nullptr) {
-    if (type.concrete->kind == abi::TypeKind::Func)
-      return abi::is_subtype(reinterpret_cast<const abi::FunctionInstance*>(ref)->type, type.concrete);
+    if (type.concrete->kind == abi::TypeKind::Func) return abi::is_subtype(function_of(ref)->type, type.concrete);
     if (abi::is_i31(ref)) return false;
-    return abi::is_subtype(reinterpret_cast<const abi::Object*>(ref)->type, type.concrete);
+    return abi::is_subtype(object_of(ref)->type, type.concrete);
   }
-  auto kind = [&] { return reinterpret_cast<const abi::Object*>(ref)->type->kind; };
+  auto kind = [&] { return object_of(ref)->type->kind; };
   switch (type.type.heap.abstract()) {
     case HeapType::kFunc:
     case HeapType::kExtern:

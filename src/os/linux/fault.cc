@@ -53,7 +53,7 @@ void pass_on(size_t which, int signal, siginfo_t* info, void* context) {
 void on_signal(int signal, siginfo_t* info, void* context) {
   const int saved_errno = errno;
   size_t which = 0;
-  while (kSignals[which] != signal) ++which;
+  while (which + 1 < std::size(kSignals) && kSignals[which] != signal) ++which;
   if (info->si_code > 0) {
     Fault fault(static_cast<FaultKind>(which), info->si_addr, context);
     for (u32 i = g_count.load(std::memory_order_acquire); i-- > 0;) {
