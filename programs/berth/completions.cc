@@ -123,7 +123,8 @@ std::string fish() {
       }
       out += "\n";
     }
-    if (const auto list = words(c.operands); !list.empty()) out += when + " -f -a '" + list + "'\n";
+    if (const auto list = words(c.operands); !list.empty())
+      out.append(when).append(" -f -a '").append(list).append("'\n");
   }
   return out;
 }

@@ -1,18 +1,28 @@
 #include "berth/files.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
-#include <cstdio>
 
 namespace berth::cli {
 
 int read_file(const std::string& path, std::string& out) {
-  std::FILE* file = std::fopen(path.c_str(), "rbe");
-  if (!file) return errno;
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
   char chunk[65536];
-  size_t n;
-  while ((n = std::fread(chunk, 1, sizeof chunk, file)) > 0) out.append(chunk, n);
-  const int error = std::ferror(file) ? errno : 0;
-  std::fclose(file);
+  int error = 0;
+  for (;;) {
+    const ssize_t n = read(fd, chunk, sizeof chunk);
+    if (n == 0) break;
+    if (n > 0) {
+      out.append(chunk, static_cast<size_t>(n));
+    } else if (errno != EINTR) {
+      error = errno;
+      break;
+    }
+  }
+  close(fd);
   return error;
 }
 

@@ -14,14 +14,14 @@ Json& Json::open(std::string_view key, char bracket) {
 
 Json& Json::close(char bracket) {
   --depth_;
-  if (!first_) text_ += "\n" + std::string(2 * depth_, ' ');
+  if (!first_) text_ += "\n" + std::string(size_t{2} * depth_, ' ');
   text_ += bracket;
   first_ = false;
   return *this;
 }
 
 void Json::item(std::string_view key) {
-  if (depth_ > 0) text_ += (first_ ? "\n" : ",\n") + std::string(2 * depth_, ' ');
+  if (depth_ > 0) text_ += (first_ ? "\n" : ",\n") + std::string(size_t{2} * depth_, ' ');
   first_ = false;
   if (key.empty()) return;
   quote(key);

@@ -166,8 +166,9 @@ std::string help_page(const Command& command) {
   if (!command.details.empty()) out += "\n" + std::string(command.details) + "\n";
   std::vector<std::pair<std::string, std::string_view>> rows;
   for (const Option& o : command.options) {
-    std::string term(o.name);
-    if (o.letter != 0) term = std::string("-") + o.letter + ", " + term;
+    std::string term;
+    if (o.letter != 0) term = {'-', o.letter, ',', ' '};
+    term += o.name;
     if (!o.value.empty()) term += " " + std::string(o.value);
     rows.emplace_back(std::move(term), o.help);
   }

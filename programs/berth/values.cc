@@ -3,7 +3,6 @@
 #include <bit>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 
 namespace berth::cli {
 namespace {
@@ -112,8 +111,7 @@ RefKind kind_of(abi::Ref ref) {
   if (ref == abi::kNull) return RefKind::Null;
   if (abi::is_i31(ref)) return RefKind::I31;
   // Functions and objects alike start with their type.
-  const abi::RuntimeType* type;
-  std::memcpy(&type, reinterpret_cast<const void*>(ref), sizeof type);
+  const abi::RuntimeType* type = std::bit_cast<const abi::Object*>(ref)->type;
   switch (type->kind) {
     case abi::TypeKind::Func: return RefKind::Func;
     case abi::TypeKind::Struct: return RefKind::Struct;

@@ -18,7 +18,7 @@ using wasm::ValKind;
 // Whether the bits of a float of `width` are what is expected: `bits`, or a NaN of a sort.
 bool float_matches(u64 actual, u64 bits, NanPattern nan, u32 width) {
   if (nan == NanPattern::None) return actual == bits;
-  const u64 sign = u64{1} << (width - 1);
+  const u64 sign = width == 32 ? u64{1} << 31 : u64{1} << 63;
   const u64 quiet = width == 32 ? 0x7FC00000 : 0x7FF8000000000000;
   const u64 magnitude = actual & (sign - 1);
   return nan == NanPattern::Canonical ? magnitude == quiet : (magnitude & quiet) == quiet;
@@ -41,7 +41,7 @@ bool vector_matches(const V128& v, const Pattern& p) {
 bool ref_matches(abi::Ref ref, const Pattern& p) {
   const RefKind kind = kind_of(ref);
   auto is_number = [&] {
-    return kind == RefKind::Host && (!p.number || reinterpret_cast<const abi::HostObject*>(ref)->payload == *p.number);
+    return kind == RefKind::Host && (!p.number || std::bit_cast<const abi::HostObject*>(ref)->payload == *p.number);
   };
   switch (p.kind) {
     case Pattern::Kind::RefNull: return kind == RefKind::Null;
@@ -68,7 +68,7 @@ std::string hex(u64 bits, u32 width) {
 std::string show_float(u64 bits, u32 width, NanPattern nan = NanPattern::None) {
   if (nan == NanPattern::Canonical) return "nan:canonical";
   if (nan == NanPattern::Arithmetic) return "nan:arithmetic";
-  const u64 sign = u64{1} << (width - 1);
+  const u64 sign = width == 32 ? u64{1} << 31 : u64{1} << 63;
   const u64 infinity = width == 32 ? 0x7F800000 : 0x7FF0000000000000;
   const u64 magnitude = bits & (sign - 1);
   if (magnitude > infinity) return ((bits & sign) ? "-nan:" : "nan:") + hex(magnitude & ~infinity, 0);
@@ -155,7 +155,7 @@ std::string show(const Value& value, const Pattern* like) {
     case RefKind::Struct: return "(ref.struct)";
     case RefKind::Array: return "(ref.array)";
     case RefKind::Host:
-      return "(ref.host " + std::to_string(reinterpret_cast<const abi::HostObject*>(value.ref)->payload) + ")";
+      return "(ref.host " + std::to_string(std::bit_cast<const abi::HostObject*>(value.ref)->payload) + ")";
     case RefKind::Exception: return "(ref.exn)";
   }
   return "?";

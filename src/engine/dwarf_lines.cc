@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <string_view>
 
 #include "wasm/names.h"
@@ -335,7 +336,8 @@ std::vector<std::optional<SourceLine>> find_source_lines(const DwarfLineSections
   std::vector<std::optional<SourceLine>> answers(addresses.size());
   // Addresses still without an answer, ascending.
   std::vector<size_t> open;
-  for (size_t i = 0; i < addresses.size(); ++i) open.push_back(i);
+  open.resize(addresses.size());
+  std::iota(open.begin(), open.end(), size_t{0});
   std::ranges::sort(open, {}, [&](size_t i) { return addresses[i]; });
 
   Cursor c(sections.line);

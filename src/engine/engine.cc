@@ -11,7 +11,8 @@ Result<std::unique_ptr<Engine>> Engine::create(const Config& config) {
   interp::InterpreterConfig options;
   options.fuel = config.fuel;
   options.deterministic_relaxed = config.deterministic;
-  return std::unique_ptr<Engine>(new Engine(config, TRY(interp::make_interpreter(options))));
+  auto executor = TRY(interp::make_interpreter(options));
+  return std::unique_ptr<Engine>(new Engine(config, std::move(executor)));
 }
 Engine::~Engine() = default;
 

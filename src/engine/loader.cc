@@ -18,9 +18,9 @@
 namespace berth::engine {
 namespace {
 
-constexpr size_t kChunk = 256 * 1024;
+constexpr size_t kChunk = size_t{256} << 10;
 // Starting threads costs more than validating less code than this.
-constexpr u64 kParallelCodeBytes = 512 * 1024;
+constexpr u64 kParallelCodeBytes = u64{512} << 10;
 
 u32 cores() {
   cpu_set_t set;

@@ -30,11 +30,7 @@ template <typename To, typename From>
   static_assert(sizeof(To) == sizeof(From));
   return __builtin_bit_cast(To, v);
 }
-[[gnu::always_inline]] constexpr v128 from_value(const V128& v) {
-  return as<v128>(v);
-}
-[[gnu::always_inline]] constexpr V128 to_value(v128 v) {
-  return as<V128>(v);
-}
+[[gnu::always_inline]] constexpr v128 from_value(const V128& v) { return as<v128>(v); }
+[[gnu::always_inline]] constexpr V128 to_value(v128 v) { return as<V128>(v); }
 
 }  // namespace berth::interp
