@@ -30,9 +30,23 @@
 // Runs a slow path that cannot be inlined, with the machine's registers.
 #define BERTH_TAIL(handler) [[clang::musttail]] return handler(BERTH_REG_VALUES)
 
-// Keeps `pc` and its companions where the fault handler finds them across a memory access: what follows
-// cannot be computed before it, so the faulting instruction is still at `pc`.
+// Stands before and after an access that may fault, and keeps `pc` where the fault handler finds it: what was
+// added to it has been added, what follows has not, and it is in the register that handlers receive it in.
+#if defined(__x86_64__)
+#define BERTH_PC_REGISTER "r12"
+#elif defined(__aarch64__)
+#define BERTH_PC_REGISTER "x20"
+#endif
+#ifdef BERTH_PC_REGISTER
+#define BERTH_ACCESS_BARRIER()                                                                         \
+  do {                                                                                                 \
+    register const ::berth::interp::Word* here asm(BERTH_PC_REGISTER) = pc;                            \
+    asm volatile("" : "+r"(here), "+r"(fp), "+r"(ctx), "+r"(st)::"memory");                            \
+    pc = here;                                                                                         \
+  } while (false)
+#else
 #define BERTH_ACCESS_BARRIER() asm volatile("" : "+r"(pc), "+r"(fp), "+r"(ctx), "+r"(st)::"memory")
+#endif
 
 namespace berth::interp {
 

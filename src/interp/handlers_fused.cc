@@ -56,6 +56,55 @@ constexpr Row kRows[] = {
 };
 #undef BERTH_FUSED
 #undef BERTH_FUSED_BRANCH
+constexpr u32 kRowCount = std::size(kRows);
+
+// What is kept at run time: pointers are few, since each costs a relocation when the program starts.
+struct Steps {
+  Handler handlers[1024];
+  u32 count = 0;
+  u16 parts[kRowCount][kMaxFused];
+};
+consteval Steps number_steps() {
+  Steps steps{};
+  for (u32 i = 0; i < kRowCount; ++i) {
+    for (u32 k = 0; k < kRows[i].count; ++k) {
+      u32 id = 0;
+      while (id < steps.count && steps.handlers[id] != kRows[i].parts[k]) ++id;
+      if (id == steps.count) steps.handlers[steps.count++] = kRows[i].parts[k];
+      steps.parts[i][k] = static_cast<u16>(id);
+    }
+  }
+  return steps;
+}
+constexpr Steps kNumbered = number_steps();
+
+template <u32 n>
+consteval std::array<Handler, n> step_handlers() {
+  std::array<Handler, n> out{};
+  for (u32 i = 0; i < n; ++i) out[i] = kNumbered.handlers[i];
+  return out;
+}
+constexpr auto kSteps = step_handlers<kNumbered.count>();
+
+struct Sequence {
+  u8 count;
+  u16 parts[kMaxFused];
+};
+consteval auto sequences() {
+  std::array<Sequence, kRowCount> out{};
+  for (u32 i = 0; i < kRowCount; ++i) {
+    out[i].count = static_cast<u8>(kRows[i].count);
+    for (u32 k = 0; k < kMaxFused; ++k) out[i].parts[k] = kNumbered.parts[i][k];
+  }
+  return out;
+}
+constexpr auto kSequences = sequences();
+consteval auto fused_handlers() {
+  std::array<Handler, kRowCount> out{};
+  for (u32 i = 0; i < kRowCount; ++i) out[i] = kRows[i].fused;
+  return out;
+}
+constexpr auto kFused = fused_handlers();
 
 constexpr u64 kSeed = 0x9E3779B97F4A7C15;
 u64 mix(u64 hash, Handler next) { return (hash ^ reinterpret_cast<u64>(next)) * kSeed; }
@@ -64,9 +113,9 @@ u64 mix(u64 hash, Handler next) { return (hash ^ reinterpret_cast<u64>(next)) * 
 class Index {
  public:
   Index() {
-    for (u32 i = 0; i < std::size(kRows); ++i) {
+    for (u32 i = 0; i < kRowCount; ++i) {
       u64 hash = kSeed;
-      for (u32 k = 0; k < kRows[i].count; ++k) hash = mix(hash, kRows[i].parts[k]);
+      for (u32 k = 0; k < kSequences[i].count; ++k) hash = mix(hash, kSteps[kSequences[i].parts[k]]);
       u32 at = place(hash);
       while (slots_[at] != 0) at = (at + 1) % kSlots;
       slots_[at] = static_cast<u16>(i + 1);
@@ -74,15 +123,16 @@ class Index {
   }
   Handler find(std::span<const Handler> parts, u64 hash) const {
     for (u32 at = place(hash); slots_[at] != 0; at = (at + 1) % kSlots) {
-      const Row& row = kRows[slots_[at] - 1];
-      if (row.count == parts.size() && std::equal(parts.begin(), parts.end(), row.parts)) return row.fused;
+      const Sequence& row = kSequences[slots_[at] - 1];
+      const auto same = [](Handler part, u16 id) { return part == kSteps[id]; };
+      if (row.count == parts.size() && std::equal(parts.begin(), parts.end(), row.parts, same)) return kFused[slots_[at] - 1];
     }
     return nullptr;
   }
 
  private:
   static constexpr u32 kSlots = 4096;
-  static_assert(std::size(kRows) < kSlots / 2);
+  static_assert(kRowCount < kSlots / 2);
   static u32 place(u64 hash) { return static_cast<u32>(hash >> 52); }
   std::array<u16, kSlots> slots_{};
 };

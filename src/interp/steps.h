@@ -75,6 +75,7 @@ struct LoadStep {
     if constexpr (A == Src::Slot) address = u64{load_slot<u32>(fp, field_b(pc))} + static_cast<u32>(field_imm(pc));
     else if constexpr (A == Src::Acc) address = u64{static_cast<u32>(acc)} + static_cast<u32>(field_imm(pc));
     else address = pc[2];
+    BERTH_ACCESS_BARRIER();
     const auto value = load_from<op>(mem + address);
     BERTH_ACCESS_BARRIER();
     to_acc(value, acc, vacc);
@@ -95,6 +96,7 @@ struct StoreStep {
     if constexpr (V == Src::Slot) value = load_slot<T>(fp, field_b(pc));
     else if constexpr (V == Src::Acc) value = from_acc<T>(acc, vacc);
     else value = load_slot<T>(pc, A == Src::Const ? 3 : 2);
+    BERTH_ACCESS_BARRIER();
     store_to<op>(mem + address, value);
     BERTH_ACCESS_BARRIER();
   }
