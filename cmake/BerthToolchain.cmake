@@ -72,7 +72,7 @@ if(BERTH_CCACHE)
   endforeach()
 endif()
 
-# What comes from outside, under names of our own. (CLI11 is a header on the system's path.)
+# What comes from outside, under names of our own.
 find_library(BERTH_BOOST_CONTEXT_LIBRARY libboost_context.a REQUIRED)
 add_library(boost_context INTERFACE)
 target_link_libraries(boost_context INTERFACE "${BERTH_BOOST_CONTEXT_LIBRARY}")
