@@ -57,9 +57,11 @@ TEST(Fiber, NestsAndKnowsWhereStacksWereLeft) {
 
 TEST(Fiber, ManyInManyThreads) {
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([] {
       std::vector<std::unique_ptr<Fiber>> fibers;
+      fibers.reserve(50);
       int steps = 0;
       for (int i = 0; i < 50; ++i) {
         fibers.push_back(make([&steps](Fiber& self) {

@@ -46,12 +46,13 @@ TEST(Alarm, CancelledOnesDoNotRun) {
 
 TEST(Alarm, ManyThreads) {
   std::vector<std::thread> threads;
+  threads.reserve(8);
   std::atomic<int> ran{0};
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 200; ++i) {
         Alarm a;
-        ASSERT_TRUE(a.set(monotonic_ns() + (i % 3) * 10'000, [&] { ++ran; }));
+        ASSERT_TRUE(a.set(monotonic_ns() + i64{i % 3} * 10'000, [&] { ++ran; }));
         if (i % 2) std::this_thread::yield();
       }
     });

@@ -2,15 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "runtime/memory.h"
 #include "runtime/testing.h"
 
+// NOLINTBEGIN(performance-no-int-to-ptr): references are numbers.
+
 namespace berth::runtime {
 namespace {
 
-using testing::Expr;
 using testing::FakeExecutor;
 using testing::ModuleBuilder;
 using B = ModuleBuilder;
@@ -64,7 +66,7 @@ TEST_F(BuiltinsTest, MemoryOperationsCheckBoundsFirst) {
   EXPECT_EQ(memory_fill(c_, 0, 65536, 9, 0), TrapCode::None);
   EXPECT_EQ(memory_fill(c_, 0, 65537, 9, 0), TrapCode::MemoryOutOfBounds);
   EXPECT_EQ(memory_fill(c_, 1, ~u64{0}, 9, 2), TrapCode::MemoryOutOfBounds);
-  std::memcpy(m, "abcdef", 6);
+  std::copy_n("abcdef", 6, m);
   EXPECT_EQ(memory_copy(c_, 0, 0, 2, 0, 6), TrapCode::None);
   EXPECT_EQ(std::memcmp(m, "ababcdef", 8), 0);
   EXPECT_EQ(memory_copy(c_, 1, 0, 65530, 0, 6), TrapCode::None);
@@ -109,7 +111,7 @@ TEST_F(BuiltinsTest, ArrayOperations) {
     EXPECT_EQ(array_fill(ref(a), 10, value, 0), TrapCode::None);
     EXPECT_EQ(array_fill(ref(a), 9, value, 2), TrapCode::ArrayOutOfBounds);
     EXPECT_EQ(array_fill(ref(a), ~0u, value, 2), TrapCode::ArrayOutOfBounds);
-    const u32 size = 1u << a->type->element_log2;
+    const u64 size = u64{1} << a->type->element_log2;
     EXPECT_EQ(a->data()[0], 0);
     EXPECT_EQ(std::memcmp(a->data() + 8 * size, value, size), 0);
     EXPECT_EQ(a->data()[9 * size], 0);
@@ -167,3 +169,5 @@ TEST_F(BuiltinsTest, RefTest) {
 
 }  // namespace
 }  // namespace berth::runtime
+
+// NOLINTEND(performance-no-int-to-ptr)

@@ -10,6 +10,8 @@
 #include "runtime/tag.h"
 #include "runtime/testing.h"
 
+// NOLINTBEGIN(performance-no-int-to-ptr): references are numbers.
+
 namespace berth::runtime {
 namespace {
 
@@ -363,6 +365,7 @@ TEST_F(InstantiateTest, BigModulesAreQuick) {
   ModuleBuilder b;
   const u32 f = b.type(B::func({}, {}));
   std::vector<u32> all;
+  all.reserve(kFunctions);
   for (u32 i = 0; i < kFunctions; ++i) all.push_back(b.function(f));
   b.table(table_type(wasm::kFuncRef, kFunctions));
   b.elem_funcs(all, Expr().i32(0));
@@ -378,3 +381,5 @@ TEST_F(InstantiateTest, BigModulesAreQuick) {
 
 }  // namespace
 }  // namespace berth::runtime
+
+// NOLINTEND(performance-no-int-to-ptr)

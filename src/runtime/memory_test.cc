@@ -38,7 +38,7 @@ TEST(Memory, GuardedOnesGrowInPlace) {
 }
 
 TEST(Memory, KeepsToItsMaximumAndTheStoresLimit) {
-  Allowance allowance{10 * 65536, 0};
+  Allowance allowance{u64{10} * 65536, 0};
   auto a = Memory::create(type(2, 4), allowance);
   ASSERT_TRUE(a);
   EXPECT_EQ((*a)->grow(3), -1);
@@ -99,6 +99,7 @@ TEST(SharedMemory, GrowsUnderManyThreads) {
   auto s = SharedMemory::create(type(1, 1000, false, true));
   ASSERT_TRUE(s);
   std::vector<std::thread> threads;
+  threads.reserve(8);
   std::atomic<int> grown{0};
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
@@ -124,6 +125,7 @@ TEST(SharedMemory, WaitsAndWakes) {
 
   std::atomic<int> woken{0};
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       WaitSlot mine;

@@ -14,10 +14,11 @@
 #include "runtime/tag.h"
 #include "runtime/testing.h"
 
+// NOLINTBEGIN(performance-no-int-to-ptr): references are numbers.
+
 namespace berth::runtime {
 namespace {
 
-using testing::Expr;
 using testing::FakeExecutor;
 using testing::ModuleBuilder;
 using B = ModuleBuilder;
@@ -204,7 +205,7 @@ TEST(Store, NativeFramesAreRoots) {
     return {};
   });
   EXPECT_TRUE(outcome);
-  EXPECT_LE(w.store.collect_garbage(), 24u * 50);
+  EXPECT_LE(w.store.collect_garbage(), u64{24} * 50);
 }
 
 TEST(Store, FramesOfFibersAreRoots) {
@@ -291,6 +292,7 @@ TEST(Store, SharedMemoryBetweenStores) {
   auto shared = *SharedMemory::create({{1, 10}, false, true, 16});
   std::atomic<u32> woken{0};
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int t = 0; t < 3; ++t) {
     threads.emplace_back([&] {
       FakeExecutor executor;
@@ -322,7 +324,7 @@ TEST(Store, SharedMemoryBetweenStores) {
   EXPECT_EQ(memory_size(&mine->context(), 0), 4u);
   u32 result = 0;
   EXPECT_EQ(atomic_wait32(&mine->context(), 0, 18, 0, 0, &result), abi::TrapCode::UnalignedAtomic);
-  EXPECT_EQ(atomic_wait64(&mine->context(), 0, 4 * 65536, 0, 0, &result), abi::TrapCode::MemoryOutOfBounds);
+  EXPECT_EQ(atomic_wait64(&mine->context(), 0, u64{4} * 65536, 0, 0, &result), abi::TrapCode::MemoryOutOfBounds);
   EXPECT_EQ(atomic_wait64(&mine->context(), 0, 8, 0, 1000, &result), abi::TrapCode::None);
   EXPECT_EQ(result, 2u);
 }
@@ -349,10 +351,12 @@ TEST(Store, ManyInManyThreads) {
   b.export_as("run", ExternKind::Func, 0);
   auto module = executor.prepare_module(b);
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int k = 0; k < 4; ++k) {
         std::vector<std::unique_ptr<Store>> stores;
+        stores.reserve(8);
         for (int i = 0; i < 8; ++i)
           stores.push_back(std::make_unique<Store>(executor, StoreLimits{.heap_bytes = 16 << 20}));
         for (auto& store : stores) {
@@ -371,3 +375,5 @@ TEST(Store, ManyInManyThreads) {
 
 }  // namespace
 }  // namespace berth::runtime
+
+// NOLINTEND(performance-no-int-to-ptr)

@@ -8,6 +8,8 @@
 
 #include "runtime/store.h"
 
+// NOLINTBEGIN(performance-no-int-to-ptr): references are numbers.
+
 namespace berth::runtime::testing {
 
 // Bytes of a constant expression, instruction by instruction.
@@ -234,3 +236,5 @@ class FakeExecutor final : public Executor {
 };
 
 }  // namespace berth::runtime::testing
+
+// NOLINTEND(performance-no-int-to-ptr)

@@ -118,6 +118,7 @@ TEST(TypeRegistry, NothingIsLeftWhenModulesGo) {
 TEST(TypeRegistry, ManyThreads) {
   const u64 before = registered_group_count();
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([i] {
       for (int k = 0; k < 200; ++k) {
