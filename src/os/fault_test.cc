@@ -54,7 +54,10 @@ int signal_of(void (*body)()) {
 }
 
 TEST(Fault, UnclaimedOnesEndTheProcess) {
-  EXPECT_EQ(signal_of([] { *reinterpret_cast<volatile int*>(u64{8}) = 1; }), SIGSEGV);
+  EXPECT_EQ(signal_of([] {
+              *reinterpret_cast<volatile int*>(u64{8}) = 1; /* NOLINT(performance-no-int-to-ptr) */
+            }),
+            SIGSEGV);
   EXPECT_EQ(signal_of([] { kill(getpid(), SIGSEGV); }), SIGSEGV);
   EXPECT_EQ(signal_of([] { kill(getpid(), SIGFPE); }), SIGFPE);
 }
