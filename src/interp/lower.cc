@@ -155,8 +155,7 @@ void Lowering::save_locals() {
     if (o.where == Operand::Local) to_home(o);
 }
 
-void Lowering::preserve(u32 local_slot, u32 slots) {
-  (void)slots;
+void Lowering::preserve(u32 local_slot) {
   if (local_uses_[local_slot] == 0) return;
   for (Operand& o : stack_)
     if (o.where == Operand::Local && o.slot == local_slot) to_home(o);

@@ -122,11 +122,11 @@ class Lowering {
   void to_home(Operand& o);
   void settle(u32 count);                // the top `count` operands to their homes
   void save_locals();                    // operands that stand for locals to their homes
-  void preserve(u32 local_slot, u32 slots);
+  void preserve(u32 local_slot);
 
   // Instructions.
   void binary(wasm::Op op, Kind operand, Kind result);
-  void unary(wasm::Op op, Kind operand, Kind result);
+  void unary(wasm::Op op, Kind result);
   void load(wasm::Op op, const wasm::MemArgImm& m, Kind result);
   void store(wasm::Op op, const wasm::MemArgImm& m);
   void vector(wasm::Op op, u32 operands, Kind result, u32 immediate);

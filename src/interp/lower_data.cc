@@ -94,8 +94,7 @@ void Lowering::binary(Op op, Kind operand, Kind result) {
   }
 }
 
-void Lowering::unary(Op op, Kind operand, Kind result) {
-  (void)operand;
+void Lowering::unary(Op op, Kind result) {
   const Operand o = pop();
   const bool negates = op == Op::I32Eqz && o.where == Operand::Home && last_.fusable && !last_.negates && last_.dst == o.slot &&
                        last_.op != Op::I64Eqz;
@@ -233,7 +232,7 @@ void Lowering::local_set(u32 local, bool tee) {
   if (tee && top().where == Operand::Local && top().slot == slot) return;
   const Operand o = pop();
   if (o.where == Operand::Local && o.slot == slot) return;
-  preserve(slot, width(kind));
+  preserve(slot);
   if (o.where == Operand::Home && last_.at != kNone && last_.dst == o.slot) {
     // The instruction that made the value writes the local instead.
     Word& operands = code_[last_.at + 1];

@@ -152,7 +152,7 @@ bool Lowering::on(const ImmOf<op>& imm) {
   } else if constexpr (is_binary(op)) {
     binary(op, kind_of(operand_code(op, 0)), kind_of(result_code(op)));
   } else if constexpr (is_unary(op)) {
-    unary(op, kind_of(operand_code(op, 0)), kind_of(result_code(op)));
+    unary(op, kind_of(result_code(op)));
   } else if constexpr (about.imm == wasm::Imm::MemArg && about.prefix == 0xFE) {
     atomic(op, imm);
   } else if constexpr (about.imm == wasm::Imm::MemArg && result_count(op) == 1) {
