@@ -51,6 +51,7 @@ struct RuntimeType {
   const void* group;                     // runtime's record of the recursion group
   const u32* ref_offsets;                // structs: where the fields are that the collector follows
   u32 ref_count;                         // how many; arrays: 1 if it follows the elements
+  mutable const void* native_exit;       // functions: exit trampoline (abi/native.h) once there is one; accessed atomically
 };
 
 // Subtyping of concrete types in constant time.
@@ -114,6 +115,8 @@ struct FunctionInstance {
   void* host_data;
   u32 index;                 // in the defining module's function index space
   u32 unused;
+  const void* native_code;   // what native code calls, with native_target first (abi/native.h)
+  void* native_target;
 };
 
 // Free memory of the garbage-collected heap for objects of one size class: [cursor, limit) reads as zero.
@@ -151,6 +154,7 @@ struct InstanceContext {
   TagInstance** tags;
   void* instance;                     // runtime::Instance
   void* module_code;                  // the executor's data for the module
+  const void* const* builtins;        // by abi::Builtin; null when there is no native code
 };
 
 // Whether 32-bit memories of this process are guarded: reserved with so much inaccessible space behind

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "abi/object_layout.h"
 #include "base/result.h"
 #include "runtime/size_classes.h"
 
@@ -215,20 +216,16 @@ class GroupBuilder {
     u32* refs = next_ref_;
     type.field_offsets = offsets;
     type.ref_offsets = refs;
-    u32 end = abi::kStructFieldsStart;
-    u32 alignment = 8;
+    abi::StructLayout layout;
     for (const auto& field : definition.fields) {
-      const u32 bytes = field.size();
-      alignment = std::max(alignment, bytes);
-      end = (end + bytes - 1) & ~(bytes - 1);
-      *offsets++ = end;
-      if (is_traced(field)) refs[type.ref_count++] = end;
-      end += bytes;
+      const u32 offset = layout.add(field);
+      *offsets++ = offset;
+      if (is_traced(field)) refs[type.ref_count++] = offset;
     }
     next_field_ += static_cast<u32>(definition.fields.size());
     next_ref_ += type.ref_count;
     // A multiple of 16 when a field needs that alignment: see runtime/size_classes.h.
-    type.object_bytes = (end + alignment - 1) & ~(alignment - 1);
+    type.object_bytes = layout.object_bytes();
     type.has_refs = type.ref_count != 0;
     type.size_class = size_class(type.object_bytes);
   }

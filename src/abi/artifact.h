@@ -1,0 +1,105 @@
+// An artifact: native code of one module for one target, as a file. An ELF shared object (ET_DYN) with PT_LOAD
+// segments that are readable, or readable and executable, and with no dynamic relocations. The first of its sections
+// is not special; section `.berth`, which is not loaded with the code, holds what follows, in order, each part
+// starting at a multiple of 8 bytes. All numbers are little-endian. "Code offset" means an address in the ELF
+// image relative to its lowest PT_LOAD address.
+#pragma once
+
+#include "abi/native.h"
+
+namespace berth::abi {
+
+inline constexpr u32 kArtifactFormat = 1;
+inline constexpr char kArtifactMagic[8] = {'\0', 'b', 'e', 'r', 't', 'h', '\r', '\n'};
+
+// A part of the section: `count` items at `offset` from the section's start.
+struct ArtifactTable {
+  u64 offset;
+  u64 count;
+};
+
+struct ArtifactHeader {
+  char magic[8];
+  u32 format;          // kArtifactFormat
+  u32 abi;             // kAbiVersion
+  u8 module_digest[32];  // SHA-256 of the module's binary
+  u8 image_digest[32];   // SHA-256 of the file before section `.berth`'s contents
+  u64 file_bytes;      // size of the whole file
+  u32 options;         // ArtifactOption bits
+  u32 defined_functions;
+  ArtifactTable target;      // chars: "x86_64-linux"
+  ArtifactTable cpu;         // chars: CPU name, and then each feature that the code may use as "+name", spaces between
+  ArtifactTable compiler;    // chars: name and version of the compiler
+  ArtifactTable functions;   // u32 code offset for each defined function; 0 when it has no code here
+  ArtifactTable types;       // TypeTrampolines for each type index; zero where it is no function type
+  ArtifactTable unwind;      // UnwindRow, ascending by `begin`
+  ArtifactTable rules;       // UnwindRule
+  ArtifactTable landings;    // LandingPad, ascending by `return_offset`
+  ArtifactTable lines;       // CodeLine, ascending by `begin`
+  ArtifactTable inlined;     // InlinedCall
+  ArtifactTable loops;       // LoopEntry, ascending by function and then offset
+};
+
+enum ArtifactOption : u32 {
+  kCountsFuel = 1u << 0,
+  kDeterministicNan = 1u << 1,
+  kDeterministicRelaxed = 1u << 2,
+  kPartial = 1u << 3,  // calls to functions that have no code here go through FunctionInstance
+};
+
+struct TypeTrampolines {
+  u32 enter, exit;  // code offsets
+};
+
+// From `begin` (code offset) to the next row's, a frame is undone as `rules[rule]` says; kNoRule: not code.
+struct UnwindRow {
+  u32 begin;
+  u32 rule;
+};
+inline constexpr u32 kNoRule = 0xFFFFFFFF;
+
+// The canonical frame address is register `cfa_register` (DWARF number) plus `cfa_offset`; `saved[i]` is where
+// the caller's callee-saved register i lies relative to it, 0 when it still holds the caller's value; the return
+// address lies at CFA - 8 on x86-64. Registers, x86-64: rbx, rbp, r12, r13, r14, r15. AArch64: x19 to x28, x29, x30.
+struct UnwindRule {
+  u32 cfa_register;
+  i32 cfa_offset;
+  i16 saved[12];
+};
+
+// A call that returns to `return_offset` continues at `landing` when it throws: with the exception in the first
+// return register, the callee-saved registers restored and the stack pointer of the frame.
+struct LandingPad {
+  u32 return_offset;
+  u32 landing;
+};
+
+// From `begin` to the next row's: instructions that stem from byte `wasm_offset` of the module, in function
+// `function`; kNoLine: from none. `inlined_at` is an index into `inlined` plus 1, or 0.
+struct CodeLine {
+  u32 begin;
+  u32 wasm_offset;
+  u32 function;
+  u32 inlined_at;
+};
+inline constexpr u32 kNoLine = 0xFFFFFFFF;
+
+// The call through which an inlined function came: at `wasm_offset` of `function`, itself inlined through
+// `inlined_at`.
+struct InlinedCall {
+  u32 wasm_offset;
+  u32 function;
+  u32 inlined_at;
+};
+
+// Where the loop whose `loop` instruction is at byte `wasm_offset` of the module may be entered from the
+// interpreter: void entry(InstanceContext*, Slot* frame), C convention. It reads the locals and the operands below
+// the loop from the interpreter's frame, runs the function to its end and leaves the results at the frame's start.
+struct LoopEntry {
+  u32 function;
+  u32 wasm_offset;
+  u32 code;
+  u32 unused;
+};
+
+}  // namespace berth::abi

@@ -1,0 +1,59 @@
+// How native code looks from outside: calling convention, entry and exit, stacks, traps, and the tables that
+// come with it. `compiler` makes it, `native` runs it.
+//
+// Native functions have LLVM's `tailcc` convention on every target. A function of type T is
+//   results f(target, params...)
+// with `target` the InstanceContext of the defining instance. i32, i64, f32, f64 are themselves, a v128 is
+// <2 x i64>, a reference is a pointer. One result is returned as such; more than one (returns_in_memory) go, as
+// slots, to a buffer whose address is the second parameter, and the function returns void.
+//
+// What `FunctionInstance::native_code` points to is called with `FunctionInstance::native_target` first. For a
+// function with native code these are its code and its instance's context. For any other (a host function, a
+// body that only the interpreter has) they are a stub of the runtime and the FunctionInstance itself: the stub
+// jumps to RuntimeType::native_exit, an exit trampoline which packs the arguments into slots and calls
+// Builtin::CallOut. Both fields are changed only by the thread that runs the store.
+//
+// Trampolines, one of each for every function type that a module has; artifacts bring them along:
+//   void enter(InstanceContext* or FunctionInstance* target, void* code, Slot* slots)   C convention
+//     calls `code` with the arguments in `slots` and leaves the results there;
+//   results exit(FunctionInstance*, [Slot* results,] params...)                          tailcc
+//     calls builtin CallOut(context of no meaning, the instance, slots).
+//
+// Traps: a memory access that faults at an address within a guarded reservation of the store is
+// MemoryOutOfBounds; a trap instruction (x86-64: ud1 with the code as displacement of its operand, as
+// llvm.ubsantrap makes it; AArch64: brk #0x5500 + code) is that TrapCode; an access below the stack's limit is
+// StackExhausted. Functions probe frames larger than a page and do not check the stack otherwise: the runtime
+// puts a guard below it, and builtins check that there is room for the host.
+//
+// Interrupts: Store::interrupt sends the thread a signal; when that finds it in native code it traps on the spot.
+// Builtins look at StoreContext::interrupt before they return.
+#pragma once
+
+#include "abi/context.h"
+
+namespace berth::abi {
+
+// Changes with anything in context.h, native.h, artifact.h, builtins.def or traps.def that native code knows.
+inline constexpr u32 kAbiVersion = 1;
+
+enum class Builtin : u32 {
+#define BERTH_BUILTIN(id, result, arguments) id,
+#include "spec/builtins.def"
+#undef BERTH_BUILTIN
+};
+inline constexpr u32 kBuiltinCount = 0
+#define BERTH_BUILTIN(id, result, arguments) +1
+#include "spec/builtins.def"
+#undef BERTH_BUILTIN
+    ;
+
+inline bool returns_in_memory(const wasm::FuncType& type) { return type.results.size() > 1; }
+
+// Slots of all parameters or results: what `enter` and `exit` use.
+inline u32 slot_count(const std::vector<wasm::ValType>& types) {
+  u32 slots = 0;
+  for (const auto& t : types) slots += t.is_vector() ? 2 : 1;
+  return slots;
+}
+
+}  // namespace berth::abi
