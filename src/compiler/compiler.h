@@ -1,0 +1,46 @@
+// From a validated module to native code: the optimizing compiler (LLVM). No state between calls; several
+// may run at once.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "wasm/module.h"
+
+namespace berth::compiler {
+
+struct Options {
+  std::string target = "x86_64-linux";  // or "aarch64-linux"
+  std::string cpu = "native";           // LLVM's name of a CPU; "native" is this machine's, "generic" a baseline
+  u32 optimization = 2;                 // 0 to 3
+  bool fuel = false;
+  bool deterministic_nan = false;
+  bool deterministic_relaxed = true;  // relaxed vector instructions as the deterministic profile says
+  u32 jobs = 0;                       // threads; 0 is one a core
+  // Functions to compile, by index in the function index space; empty is all. Calls to others go through
+  // FunctionInstance (abi::kPartial).
+  std::vector<u32> functions;
+  // Called from any thread when more is done: function bodies finished, their bytes.
+  std::function<void(u32 functions, u64 bytes)> progress;
+  // For tests and development: called with the textual IR of each partition, before and after optimization.
+  std::function<void(const std::string& ir, bool optimized)> dump;
+};
+
+// What code is for, after "native" has been looked up.
+struct Target {
+  std::string name;      // "x86_64-linux"
+  std::string cpu;       // "sapphirerapids"
+  std::string features;  // "+avx2 +bmi2 ...", those that the code may use
+};
+Result<Target> resolve_target(const Options& options);
+
+// Name and version, part of an artifact's key.
+std::string compiler_version();
+
+// Relocatable objects (ELF), one a partition, with symbols as link.h expects them: `<name>[i]` function i,
+// `.enter[t]` and `.exit[t]` the trampolines of type t.
+Result<std::vector<std::vector<u8>>> compile_objects(const wasm::Module& module, const Options& options);
+
+}  // namespace berth::compiler
