@@ -117,6 +117,7 @@ struct FunctionInstance {
   u32 unused;
   const void* native_code;   // what native code calls, with native_target first (abi/native.h)
   void* native_target;
+  const void* const* builtins;  // as InstanceContext::builtins
 };
 
 // Free memory of the garbage-collected heap for objects of one size class: [cursor, limit) reads as zero.

@@ -17,7 +17,7 @@
 //   void enter(InstanceContext* or FunctionInstance* target, void* code, Slot* slots)   C convention
 //     calls `code` with the arguments in `slots` and leaves the results there;
 //   results exit(FunctionInstance*, [Slot* results,] params...)                          tailcc
-//     calls builtin CallOut(context of no meaning, the instance, slots).
+//     calls FunctionInstance::builtins' CallOut(its context, which may be null, the instance, slots).
 //
 // Traps: a memory access that faults at an address within a guarded reservation of the store is
 // MemoryOutOfBounds; a trap instruction (x86-64: ud1 with the code as displacement of its operand, as
