@@ -18,9 +18,17 @@
 #include "abi/context.h"
 #include "base/result.h"
 #include "os/memory.h"
-#include "runtime/size_classes.h"
+#include "abi/size_classes.h"
 
 namespace berth::runtime {
+
+using abi::kBlockBytes;
+using abi::kBlockLog2;
+using abi::kCellBytes;
+using abi::kLargeClass;
+using abi::kMaxCellBytes;
+using abi::kSizeClasses;
+using abi::size_class;
 
 // Receives the roots of a collection.
 class RootVisitor {

@@ -8,11 +8,13 @@
 
 #include "abi/object_layout.h"
 #include "base/result.h"
-#include "runtime/size_classes.h"
+#include "abi/size_classes.h"
 
 namespace berth::runtime {
 
+using abi::kLargeClass;
 using abi::RuntimeType;
+using abi::size_class;
 using abi::TypeKind;
 
 // One recursion group. Immutable once registered, but for `holders` and `next`, which the registry's lock guards.
@@ -224,7 +226,7 @@ class GroupBuilder {
     }
     next_field_ += static_cast<u32>(definition.fields.size());
     next_ref_ += type.ref_count;
-    // A multiple of 16 when a field needs that alignment: see runtime/size_classes.h.
+    // A multiple of 16 when a field needs that alignment: see abi/size_classes.h.
     type.object_bytes = layout.object_bytes();
     type.has_refs = type.ref_count != 0;
     type.size_class = size_class(type.object_bytes);

@@ -5,7 +5,7 @@
 
 #include "base/types.h"
 
-namespace berth::runtime {
+namespace berth::abi {
 
 inline constexpr u32 kBlockLog2 = 15;
 inline constexpr u32 kBlockBytes = 1u << kBlockLog2;
@@ -48,4 +48,4 @@ constexpr u8 size_class(u64 bytes) {
   return kLargeClass;
 }
 
-}  // namespace berth::runtime
+}  // namespace berth::abi
