@@ -83,7 +83,7 @@ TEST(TypeRegistry, LaysOutStructs) {
   EXPECT_TRUE(t[0]->has_refs);
   ASSERT_EQ(t[0]->ref_count, 1u);
   EXPECT_EQ(t[0]->ref_offsets[0], 16u);
-  EXPECT_EQ(abi::kCellBytes[t[0]->abi::size_class], 64);
+  EXPECT_EQ(abi::kCellBytes[t[0]->size_class], 64);
   EXPECT_EQ(t[1]->element_log2, 1);
   EXPECT_FALSE(t[1]->has_refs);
   EXPECT_FALSE(t[2]->has_refs);  // functions are not objects of the heap
@@ -165,14 +165,14 @@ TEST(Types, MatchAcrossHierarchies) {
 }
 
 TEST(SizeClasses, CoverAllSizes) {
-  for (u32 bytes = 1; bytes <= kMaxCellBytes; ++bytes) {
+  for (u32 bytes = 1; bytes <= abi::kMaxCellBytes; ++bytes) {
     const u8 c = abi::size_class(bytes);
     ASSERT_LT(c, abi::kSizeClasses);
     ASSERT_GE(abi::kCellBytes[c], bytes);
     if (c > 0) ASSERT_LT(abi::kCellBytes[c - 1], bytes);
     if (bytes % 16 == 0) ASSERT_EQ(abi::kCellBytes[c] % 16, 0);
   }
-  EXPECT_EQ(abi::size_class(kMaxCellBytes + 1), abi::kLargeClass);
+  EXPECT_EQ(abi::size_class(abi::kMaxCellBytes + 1), abi::kLargeClass);
 }
 
 }  // namespace
