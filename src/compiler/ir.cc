@@ -2,6 +2,8 @@
 
 #include <llvm/IR/MDBuilder.h>
 
+#include "compiler/checks.h"
+
 namespace berth::compiler {
 
 using wasm::ValKind;
@@ -43,8 +45,8 @@ Partition::Partition(const Plan& plan, llvm::LLVMContext& context, llvm::TargetM
   auto* ptr = llvm::PointerType::get(context, 0);
   auto* i64 = llvm::Type::getInt64Ty(context);
   auto* check_type =
-      llvm::FunctionType::get(void_type, {ptr, i64, i64, ptr, llvm::Type::getInt1Ty(context)}, false);
-  check_ = llvm::Function::Create(check_type, llvm::Function::ExternalLinkage, "berth.check", *module_);
+      llvm::FunctionType::get(void_type, {ptr, i64, i64, llvm::Type::getInt32Ty(context), llvm::Type::getInt1Ty(context)}, false);
+  check_ = llvm::Function::Create(check_type, llvm::Function::ExternalLinkage, kCheckName, *module_);
   // It reads everything, since a trap lets everything be seen; it may not return, so it can be neither removed nor
   // passed by a store.
   check_->setMemoryEffects(llvm::MemoryEffects::readOnly());

@@ -54,8 +54,8 @@ class Partition {
   llvm::DISubprogram* subprogram(llvm::Function& function, u32 index);
 
   llvm::FunctionType* builtin_type(abi::Builtin builtin) const;
-  // void check(ptr address, i64 end, i64 index, ptr record, i1 guarded): traps unless `end` bytes from `index` on are
-  // within the memory of `record`; `address` is the memory's base plus `index`. Replaced after optimization.
+  // void check(ptr address, i64 end, i64 index, i32 memory, i1 guarded): traps unless `end` bytes from `index` on are
+  // within the memory; `address` is the memory's base plus `index`. See checks.h.
   llvm::Function* check() const { return check_; }
   llvm::Constant* personality();
   // Attributes of every function with code.

@@ -45,7 +45,7 @@ Translator::Value Translator::effective_address(const wasm::MemArgImm& m, u32 wi
   }
   // Offsets beyond what is reserved behind the index are checked even in guarded memories.
   const bool is_guarded = guarded(memory) && m.offset + width <= (u64{1} << 32) + (u64{64} << 10);
-  auto* check = ir_.CreateCall(p_.check(), {start, i64(m.offset + width), wide, memory_record(memory), ir_.getInt1(is_guarded)});
+  auto* check = ir_.CreateCall(p_.check(), {start, i64(m.offset + width), wide, i32(memory), ir_.getInt1(is_guarded)});
   check->setDoesNotThrow();
   if (aligned && width > 1) {
     // Natural alignment; bases are aligned to a page. Bounds come first.

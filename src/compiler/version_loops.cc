@@ -1,0 +1,366 @@
+#include "compiler/version_loops.h"
+
+#include <map>
+#include <optional>
+
+#include <llvm/Analysis/LoopInfo.h>
+#include <llvm/Analysis/ScalarEvolution.h>
+#include <llvm/Analysis/ScalarEvolutionExpressions.h>
+#include <llvm/IR/Dominators.h>
+#include <llvm/IR/Module.h>
+#include <llvm/Transforms/Utils/BasicBlockUtils.h>
+#include <llvm/Transforms/Utils/Cloning.h>
+#include <llvm/Transforms/Utils/LoopUtils.h>
+#include <llvm/Transforms/Utils/ScalarEvolutionExpander.h>
+
+#include "compiler/checks.h"
+
+namespace berth::compiler {
+
+namespace {
+
+using llvm::BasicBlock;
+using llvm::ICmpInst;
+using llvm::Instruction;
+using llvm::Loop;
+using llvm::SCEV;
+using llvm::SCEVAddRecExpr;
+using llvm::SCEVConstant;
+using llvm::Value;
+
+// Larger loops are not worth a second copy.
+constexpr unsigned kMaxInstructions = 400;
+
+// An exit test `X predicate limit` that leaves the loop, with X = start + step * k in iteration k.
+struct ExitTest {
+  llvm::BranchInst* branch;
+  BasicBlock* block;
+  const SCEV* start;
+  const SCEV* limit;
+  i64 step;
+  ICmpInst::Predicate stay;  // the loop goes on while this holds
+  unsigned bits;
+};
+
+// An index of checks as the loop goes: start + step * k, or the same all the time (step null).
+struct Pattern {
+  const SCEV* start;
+  const SCEV* step;
+  u32 memory;
+  u64 end;  // the most bytes that a check asks for
+};
+
+class Versioning {
+ public:
+  Versioning(llvm::Function& f, llvm::LoopInfo& loops, llvm::ScalarEvolution& evolution, llvm::DominatorTree& tree)
+      : f_(f), loops_(loops), evolution_(evolution), tree_(tree) {}
+
+  bool run(Loop& loop) {
+    if (!loop.isInnermost() || !loop.isLoopSimplifyForm() || !loop.isLCSSAForm(tree_)) return false;
+    if (!collect(loop)) return false;
+    const auto test = find_exit(loop);
+    if (!test) return false;
+    make_two(loop, *test);
+    return true;
+  }
+
+ private:
+  // The checks of the loop and their patterns; false when there are none or one has no pattern.
+  bool collect(Loop& loop) {
+    checks_.clear();
+    patterns_.clear();
+    recurrences_.clear();
+    unsigned instructions = 0;
+    for (BasicBlock* block : loop.blocks()) {
+      for (Instruction& i : *block) {
+        if (++instructions > kMaxInstructions) return false;
+        if (const Check c = as_check(i); c.call != nullptr) {
+          if (!add_pattern(loop, c)) return false;
+          checks_.push_back(c);
+        } else if (auto* call = llvm::dyn_cast<llvm::CallBase>(&i)) {
+          if (!llvm::isa<llvm::IntrinsicInst>(call) || call->mayHaveSideEffects()) return false;
+        } else if (i.isAtomic() || i.isVolatile()) {
+          return false;
+        }
+      }
+    }
+    return !checks_.empty();
+  }
+
+  bool add_pattern(Loop& loop, const Check& c) {
+    auto* extension = llvm::dyn_cast<llvm::ZExtInst>(c.index());
+    if (extension == nullptr && !loop.isLoopInvariant(c.index())) return false;
+    const SCEV* index = evolution_.getSCEV(extension != nullptr ? extension->getOperand(0) : c.index());
+    const SCEV* step = nullptr;
+    const SCEV* start = index;
+    if (!evolution_.isLoopInvariant(index, &loop)) {
+      const auto* recurrence = llvm::dyn_cast<SCEVAddRecExpr>(index);
+      if (recurrence == nullptr || !recurrence->isAffine() || recurrence->getLoop() != &loop) return false;
+      if (!recurrence->getType()->isIntegerTy(32)) return false;
+      recurrences_[extension] = recurrence;
+      start = recurrence->getStart();
+      step = recurrence->getStepRecurrence(evolution_);
+    }
+    for (Pattern& p : patterns_) {
+      if (p.start == start && p.step == step && p.memory == c.memory()) {
+        p.end = std::max(p.end, c.end());
+        return true;
+      }
+    }
+    patterns_.push_back({start, step, c.memory(), c.end()});
+    return true;
+  }
+
+  std::optional<ExitTest> find_exit(Loop& loop) {
+    llvm::SmallVector<BasicBlock*, 4> exiting;
+    loop.getExitingBlocks(exiting);
+    for (BasicBlock* block : exiting) {
+      if (!tree_.dominates(block, loop.getLoopLatch())) continue;
+      auto* branch = llvm::dyn_cast<llvm::BranchInst>(block->getTerminator());
+      if (branch == nullptr || !branch->isConditional()) continue;
+      auto* compare = llvm::dyn_cast<ICmpInst>(branch->getCondition());
+      if (compare == nullptr) continue;
+      const SCEV* x = evolution_.getSCEV(compare->getOperand(0));
+      const SCEV* limit = evolution_.getSCEV(compare->getOperand(1));
+      ICmpInst::Predicate stay = compare->getPredicate();
+      if (!llvm::isa<SCEVAddRecExpr>(x)) {
+        std::swap(x, limit);
+        stay = ICmpInst::getSwappedPredicate(stay);
+      }
+      if (!loop.contains(branch->getSuccessor(0))) stay = ICmpInst::getInversePredicate(stay);
+      const auto* recurrence = llvm::dyn_cast<SCEVAddRecExpr>(x);
+      if (recurrence == nullptr || recurrence->getLoop() != &loop || !recurrence->isAffine()) continue;
+      if (!recurrence->getType()->isIntegerTy() || !evolution_.isLoopInvariant(limit, &loop)) continue;
+      const auto* step = llvm::dyn_cast<SCEVConstant>(recurrence->getStepRecurrence(evolution_));
+      const unsigned bits = recurrence->getType()->getIntegerBitWidth();
+      if (step == nullptr || step->isZero() || (bits != 32 && bits != 64)) continue;
+      const i64 by = step->getAPInt().getSExtValue();
+      if (by > 1 << 20 || by < -(1 << 20)) continue;
+      const bool up = by > 0;
+      switch (stay) {
+        case ICmpInst::ICMP_NE: break;
+        case ICmpInst::ICMP_ULT:
+        case ICmpInst::ICMP_SLT:
+          if (!up) continue;
+          break;
+        case ICmpInst::ICMP_UGT:
+        case ICmpInst::ICMP_SGT:
+          if (up) continue;
+          break;
+        default: continue;
+      }
+      return ExitTest{branch, block, recurrence->getStart(), limit, by, stay, bits};
+    }
+    return std::nullopt;
+  }
+
+  // How often the test lets the loop go on, as a 64-bit number, and under which conditions that is right.
+  Value* count(llvm::IRBuilderBase& ir, llvm::SCEVExpander& expander, const ExitTest& test, std::vector<Value*>& conditions) {
+    llvm::Type* const t = ir.getIntNTy(test.bits);
+    Instruction* const at = &*ir.GetInsertPoint();
+    Value* const start = expander.expandCodeFor(test.start, t, at);
+    Value* const limit = expander.expandCodeFor(test.limit, t, at);
+    const bool up = test.step > 0;
+    const u64 step = static_cast<u64>(up ? test.step : -test.step);
+    Value* const by = llvm::ConstantInt::get(t, step);
+    Value* const distance = up ? ir.CreateSub(limit, start) : ir.CreateSub(start, limit);
+    Value* steps;
+    if (test.stay == ICmpInst::ICMP_NE) {
+      steps = step == 1 ? distance : ir.CreateUDiv(distance, by);
+      if (step != 1) conditions.push_back(ir.CreateICmpEQ(ir.CreateMul(steps, by), distance));
+    } else {
+      const bool is_signed = ICmpInst::isSigned(test.stay);
+      // Rounded up; 0 when the test fails at once. The value after the last one must not wrap.
+      Value* const rounded = step == 1 ? distance : ir.CreateUDiv(ir.CreateAdd(distance, llvm::ConstantInt::get(t, step - 1)), by);
+      Value* const enters = ir.CreateICmp(test.stay, start, limit);
+      steps = ir.CreateSelect(enters, rounded, llvm::ConstantInt::get(t, 0));
+      if (step != 1) {
+        const llvm::APInt most = is_signed ? llvm::APInt::getSignedMaxValue(test.bits) : llvm::APInt::getMaxValue(test.bits);
+        const llvm::APInt least = is_signed ? llvm::APInt::getSignedMinValue(test.bits) : llvm::APInt::getMinValue(test.bits);
+        Value* const edge = llvm::ConstantInt::get(t, up ? most - (step - 1) : least + (step - 1));
+        const auto within = up ? (is_signed ? ICmpInst::ICMP_SLE : ICmpInst::ICMP_ULE) : (is_signed ? ICmpInst::ICMP_SGE : ICmpInst::ICMP_UGE);
+        conditions.push_back(ir.CreateICmp(within, limit, edge));
+      }
+    }
+    if (test.bits == 64) {
+      conditions.push_back(ir.CreateICmpULT(steps, ir.getInt64(u64{1} << 31)));
+      return steps;
+    }
+    return ir.CreateZExt(steps, ir.getInt64Ty());
+  }
+
+  // Whether every index of the pattern is in bounds and does not wrap in `steps` steps.
+  void bound(llvm::IRBuilderBase& ir, llvm::SCEVExpander& expander, const Pattern& p, Value* steps, Value* bytes,
+             std::vector<Value*>& conditions, std::map<const SCEV*, Value*>& starts) {
+    Instruction* const at = &*ir.GetInsertPoint();
+    Value* start = expander.expandCodeFor(p.start, p.start->getType(), at);
+    if (start->getType()->isIntegerTy(32)) start = ir.CreateZExt(start, ir.getInt64Ty());
+    starts[p.start] = start;
+    Value* const end = ir.getInt64(p.end);
+    auto fits = [&](Value* index) {
+      conditions.push_back(ir.CreateICmpULE(ir.CreateAdd(index, end), bytes));
+    };
+    if (p.step == nullptr) {
+      // The index may be any 64-bit number.
+      if (!llvm::isa<llvm::ZExtInst>(start) && !llvm::isa<llvm::ConstantInt>(start)) conditions.push_back(ir.CreateICmpULE(start, bytes));
+      return fits(start);
+    }
+    if (const auto* constant = llvm::dyn_cast<SCEVConstant>(p.step)) {
+      const i64 step = constant->getAPInt().getSExtValue();
+      Value* const way = ir.CreateMul(steps, ir.getInt64(static_cast<u64>(step > 0 ? step : -step)));
+      if (step > 0) return fits(ir.CreateAdd(start, way));
+      conditions.push_back(ir.CreateICmpUGE(start, way));
+      return fits(start);
+    }
+    // The step may go either way. With fewer than 2^31 steps the product cannot overflow.
+    conditions.push_back(ir.CreateICmpULT(steps, ir.getInt64(u64{1} << 31)));
+    Value* const step = ir.CreateSExt(expander.expandCodeFor(p.step, ir.getInt32Ty(), at), ir.getInt64Ty());
+    Value* const last = ir.CreateAdd(start, ir.CreateMul(steps, step));
+    conditions.push_back(ir.CreateICmpSGE(last, ir.getInt64(0)));
+    fits(start);
+    fits(last);
+  }
+
+  void make_two(Loop& loop, const ExitTest& test) {
+    // The decision needs a block of its own before the loop's preheader, which becomes the slow loop's.
+    BasicBlock* const decision = loop.getLoopPreheader();
+    BasicBlock* const slow_entry = llvm::SplitEdge(decision, loop.getHeader(), &tree_, &loops_);
+    slow_entry->setName("precise");
+
+    const llvm::DataLayout& layout = f_.getParent()->getDataLayout();
+    llvm::SCEVExpander expander(evolution_, layout, "range");
+    llvm::IRBuilder<> ir(decision->getTerminator());
+    std::vector<Value*> conditions;
+    std::map<const SCEV*, Value*> starts;
+    std::map<u32, Value*> sizes;
+    Value* const steps = count(ir, expander, test, conditions);
+    for (const Pattern& p : patterns_) {
+      Value*& bytes = sizes[p.memory];
+      if (bytes == nullptr) bytes = memory_bytes(ir, f_, p.memory);
+      bound(ir, expander, p, steps, bytes, conditions, starts);
+    }
+    Value* const all = ir.CreateAnd(conditions);
+
+    llvm::ValueToValueMapTy map;
+    llvm::SmallVector<BasicBlock*, 8> blocks;
+    Loop* const fast = llvm::cloneLoopWithPreheader(slow_entry, decision, &loop, map, ".fast", &loops_, &tree_, blocks);
+    llvm::remapInstructionsInBlocks(blocks, map);
+    auto* const fast_entry = llvm::cast<BasicBlock>(map[slow_entry]);
+    Instruction* const old = decision->getTerminator();
+    ir.SetInsertPoint(old);
+    ir.CreateCondBr(all, fast_entry, slow_entry);
+    old->eraseFromParent();
+
+    llvm::SmallVector<BasicBlock*, 4> exits;
+    loop.getUniqueExitBlocks(exits);
+    for (BasicBlock* exit : exits) {
+      for (llvm::PHINode& phi : exit->phis()) {
+        const unsigned incoming = phi.getNumIncomingValues();
+        for (unsigned i = 0; i < incoming; ++i) {
+          BasicBlock* const from = phi.getIncomingBlock(i);
+          if (!loop.contains(from)) continue;
+          Value* v = phi.getIncomingValue(i);
+          if (const auto mapped = map.find(v); mapped != map.end()) v = mapped->second;
+          phi.addIncoming(v, llvm::cast<BasicBlock>(map[from]));
+        }
+      }
+    }
+    for (BasicBlock* exit : exits) {
+      BasicBlock* common = nullptr;
+      for (BasicBlock* before : llvm::predecessors(exit)) common = common == nullptr ? before : tree_.findNearestCommonDominator(common, before);
+      tree_.changeImmediateDominator(exit, common);
+    }
+    evolution_.forgetLoop(&loop);
+    simplify_fast(*fast, test, steps, starts, map);
+    llvm::formDedicatedExitBlocks(&loop, &tree_, &loops_, nullptr, true);
+    llvm::formDedicatedExitBlocks(fast, &tree_, &loops_, nullptr, true);
+  }
+
+  // A counter that runs from 0 to `steps` takes the place of the test, and indices become sums of it: numbers that
+  // cannot wrap, which is what LLVM needs to know.
+  void simplify_fast(Loop& fast, const ExitTest& test, Value* steps, const std::map<const SCEV*, Value*>& starts,
+                     llvm::ValueToValueMapTy& map) {
+    BasicBlock* const header = fast.getHeader();
+    BasicBlock* const latch = fast.getLoopLatch();
+    llvm::IRBuilder<> ir(&header->front());
+    llvm::Type* const t = ir.getInt64Ty();
+    auto* const counter = ir.CreatePHI(t, 2, "k");
+    ir.SetInsertPoint(latch->getTerminator());
+    auto* const next = ir.CreateAdd(counter, ir.getInt64(1), "", true, true);
+    counter->addIncoming(ir.getInt64(0), fast.getLoopPreheader());
+    counter->addIncoming(next, latch);
+
+    auto* const branch = llvm::cast<llvm::BranchInst>(llvm::cast<BasicBlock>(map[test.block])->getTerminator());
+    ir.SetInsertPoint(branch);
+    const bool stays_when_true = fast.contains(branch->getSuccessor(0));
+    branch->setCondition(ir.CreateICmp(stays_when_true ? ICmpInst::ICMP_NE : ICmpInst::ICMP_EQ, counter, steps));
+
+    ir.SetInsertPoint(header, header->getFirstInsertionPt());
+    std::map<std::pair<const SCEV*, const SCEV*>, Value*> indices;
+    for (const Check& c : checks_) {
+      auto* const call = llvm::cast<llvm::CallInst>(map[c.call]);
+      const auto* original = llvm::dyn_cast<llvm::ZExtInst>(c.index());
+      const auto* recurrence = original == nullptr ? nullptr : llvm::dyn_cast_or_null<SCEVAddRecExpr>(lookup(original));
+      if (recurrence != nullptr) {
+        const SCEV* const step = recurrence->getStepRecurrence(evolution_);
+        Value*& index = indices[{recurrence->getStart(), step}];
+        if (index == nullptr) {
+          llvm::SCEVExpander expander(evolution_, f_.getParent()->getDataLayout(), "step");
+          llvm::IRBuilder<> before(fast.getLoopPreheader()->getTerminator());
+          Value* by;
+          if (const auto* constant = llvm::dyn_cast<SCEVConstant>(step)) {
+            by = before.getInt64(static_cast<u64>(constant->getAPInt().getSExtValue()));
+          } else {
+            by = before.CreateSExt(expander.expandCodeFor(step, before.getInt32Ty(), &*before.GetInsertPoint()), t);
+          }
+          // Signed arithmetic: indices are below 2^33, and so is every distance.
+          index = ir.CreateAdd(starts.at(recurrence->getStart()), ir.CreateMul(counter, by, "", false, true), "", false, true);
+        }
+        Value* const old = call->getArgOperand(2);
+        old->replaceUsesWithIf(index, [&](const llvm::Use& use) {
+          auto* user = llvm::dyn_cast<Instruction>(use.getUser());
+          return user != nullptr && fast.contains(user) && user != index;
+        });
+      }
+      if (auto* address = llvm::dyn_cast<llvm::GetElementPtrInst>(call->getArgOperand(0))) mark_inbounds(*address, fast);
+      call->eraseFromParent();
+    }
+  }
+
+  const SCEV* lookup(const llvm::ZExtInst* extension) const {
+    const auto at = recurrences_.find(extension);
+    return at == recurrences_.end() ? nullptr : at->second;
+  }
+
+  static void mark_inbounds(llvm::GetElementPtrInst& address, Loop& fast) {
+    if (!fast.contains(&address)) return;
+    address.setIsInBounds(true);
+    for (llvm::User* user : address.users())
+      if (auto* further = llvm::dyn_cast<llvm::GetElementPtrInst>(user); further != nullptr && fast.contains(further)) further->setIsInBounds(true);
+  }
+
+  llvm::Function& f_;
+  llvm::LoopInfo& loops_;
+  llvm::ScalarEvolution& evolution_;
+  llvm::DominatorTree& tree_;
+  std::vector<Check> checks_;
+  std::vector<Pattern> patterns_;
+  std::map<const llvm::ZExtInst*, const SCEV*> recurrences_;
+};
+
+}  // namespace
+
+llvm::PreservedAnalyses VersionLoops::run(llvm::Function& f, llvm::FunctionAnalysisManager& analyses) {
+  auto& loops = analyses.getResult<llvm::LoopAnalysis>(f);
+  auto& tree = analyses.getResult<llvm::DominatorTreeAnalysis>(f);
+  auto& evolution = analyses.getResult<llvm::ScalarEvolutionAnalysis>(f);
+  std::vector<Loop*> innermost;
+  for (Loop* loop : loops.getLoopsInPreorder())
+    if (loop->isInnermost()) innermost.push_back(loop);
+  Versioning versioning(f, loops, evolution, tree);
+  bool changed = false;
+  for (Loop* loop : innermost) changed |= versioning.run(*loop);
+  return changed ? llvm::PreservedAnalyses::none() : llvm::PreservedAnalyses::all();
+}
+
+}  // namespace berth::compiler
