@@ -117,7 +117,7 @@ struct FunctionInstance {
   u32 unused;
   const void* native_code;   // what native code calls, with native_target first (abi/native.h)
   void* native_target;
-  const void* const* builtins;  // as InstanceContext::builtins
+  StoreContext* store;
 };
 
 // Free memory of the garbage-collected heap for objects of one size class: [cursor, limit) reads as zero.
@@ -140,6 +140,10 @@ struct StoreContext {
   void* pending;                   // runtime::Unwind*, owned: why a HostEntry returned Status::Unwind; null otherwise
   Slot* stack_base;                // the value stack's first slot
   AllocationRun* allocation_runs;  // by size class
+  const void* const* builtins;     // by abi::Builtin; null when there is no native code
+  Slot* overflow;                  // kOverflowSlots: arguments that native calls have no registers for
+  InstanceContext* caller;         // whose code calls: native code sets it right before each call that may reach a
+                                   // host function (of imports, indirect, by reference); see Builtin::CallOut
 };
 
 // Per instance. Arrays are indexed by the module's index spaces, imports first unless said otherwise.

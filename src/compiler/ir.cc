@@ -80,12 +80,13 @@ llvm::FunctionType* Partition::function_type(const wasm::FuncType& type) const {
   llvm::Type* result = llvm::Type::getVoidTy(context_);
   if (abi::returns_in_memory(type)) params.push_back(ptr);
   else if (!type.results.empty()) result = this->type(type.results[0]);
-  for (const auto& p : type.params) params.push_back(this->type(p));
+  const auto places = abi::passing(type);
+  for (size_t i = 0; i < places.size(); ++i)
+    if (places[i] == abi::kInRegister) params.push_back(this->type(type.params[i]));
   return llvm::FunctionType::get(result, params, false);
 }
 
 void Partition::set_attributes(llvm::Function& f) const {
-  f.setCallingConv(llvm::CallingConv::Tail);
   f.addFnAttr("target-cpu", plan_.target.cpu);
   f.addFnAttr("target-features", plan_.target.features);
   f.addFnAttr("probe-stack", "inline-asm");

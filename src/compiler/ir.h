@@ -46,6 +46,7 @@ class Partition {
 
   llvm::Type* type(wasm::ValKind kind) const;
   llvm::Type* type(wasm::ValType t) const { return type(t.kind); }
+  // Of native code for a wasm type: parameters that are passed in memory are left out.
   llvm::FunctionType* function_type(const wasm::FuncType& type) const;
 
   // A function of the wasm module, declared when it is not here.

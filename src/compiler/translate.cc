@@ -23,7 +23,7 @@ void Translator::run() {
   const Block start = new_block("entry");
   const Block body = new_block("body");
   entry_.SetInsertPoint(llvm::BranchInst::Create(body, start));
-  ir_.SetInsertPoint(body);
+  ir_.SetInsertPoint(start->getTerminator());
 
   auto argument = f_.arg_begin();
   self_ = argument++;
@@ -34,13 +34,18 @@ void Translator::run() {
     locals_.push_back(local);
     local_types_.push_back(t);
   };
-  for (const ValType& t : type_.params) add_local(t, argument++);
+  const auto places = abi::passing(type_);
+  for (size_t i = 0; i < places.size(); ++i) {
+    const ValType& t = type_.params[i];
+    add_local(t, places[i] == abi::kInRegister ? static_cast<Value>(argument++) : overflow_load(t, places[i]));
+  }
   for (u32 groups = reader_.leb_u32(); groups > 0; --groups) {
     const u32 count = reader_.leb_u32();
     const ValType t = reader_.val_type();
     for (u32 i = 0; i < count; ++i) add_local(t, zero(t));
   }
 
+  ir_.SetInsertPoint(body);
   Control outermost{.op = Op::Nop, .height = 0, .params = {}, .results = type_.results, .target = new_block("return"),
                     .phis = {}, .arguments = {}, .catches = {}};
   for (const ValType& t : type_.results) outermost.phis.push_back(llvm::PHINode::Create(type(t), 2, "", outermost.target));
@@ -58,6 +63,21 @@ Translator::Block Translator::new_block(const char* name) { return llvm::BasicBl
 void Translator::locate() {
   const u64 line = module_.original_offset(wasm::FuncIdx(index_), static_cast<u32>(reader_.offset_of(op_start_)));
   ir_.SetCurrentDebugLocation(llvm::DILocation::get(p_.context(), static_cast<u32>(line), 0, scope_));
+}
+
+Translator::Value Translator::store_context() {
+  return invariant(offset(self_, offsetof(InstanceContext, store)), sizeof(abi::StoreContext));
+}
+
+Translator::Value Translator::overflow_slot(u32 slot) {
+  const Value area = invariant(offset(store_context(), offsetof(abi::StoreContext, overflow)), abi::kOverflowSlots * 8);
+  return offset(area, u64{slot} * 8);
+}
+
+Translator::Value Translator::overflow_load(ValType t, u32 slot) {
+  auto* read = ir_.CreateAlignedLoad(type(t), overflow_slot(slot), llvm::Align(8));
+  p_.set_region(read, Region::Store);
+  return read;
 }
 
 Translator::Value Translator::zero(ValType t) { return llvm::Constant::getNullValue(type(t)); }
@@ -101,7 +121,7 @@ void Translator::trap_if(Value condition, TrapCode code) {
   ir_.SetInsertPoint(good);
 }
 
-Translator::Value Translator::call(llvm::FunctionType* type, Value callee, std::vector<Value> arguments, bool is_tail_convention) {
+Translator::Value Translator::call(llvm::FunctionType* type, Value callee, std::vector<Value> arguments) {
   locate();
   llvm::CallBase* made;
   if (const Block unwind = landing()) {
@@ -111,7 +131,6 @@ Translator::Value Translator::call(llvm::FunctionType* type, Value callee, std::
   } else {
     made = ir_.CreateCall(type, callee, arguments);
   }
-  if (is_tail_convention) made->setCallingConv(llvm::CallingConv::Tail);
   return made;
 }
 
@@ -119,7 +138,7 @@ Translator::Value Translator::builtin(abi::Builtin which, std::vector<Value> arg
   locate();
   const Value callee = context_entry(offsetof(InstanceContext, builtins), static_cast<u32>(which), 1);
   arguments.insert(arguments.begin(), self_);
-  return call(p_.builtin_type(which), callee, std::move(arguments), false);
+  return call(p_.builtin_type(which), callee, std::move(arguments));
 }
 
 llvm::AllocaInst* Translator::frame_area(u32 slots) {
@@ -169,8 +188,7 @@ void Translator::count_fuel() {
 void Translator::place_fuel() {
   if (!p_.options().fuel) return;
   if (fuel_step_ != nullptr) fuel_step_->setOperand(1, i64(fuel_cost_));
-  const Value cell =
-      offset(invariant(offset(self_, offsetof(InstanceContext, store)), sizeof(abi::StoreContext)), offsetof(abi::StoreContext, fuel));
+  const Value cell = offset(store_context(), offsetof(abi::StoreContext, fuel));
   const Value left = load(ir_.getInt64Ty(), cell, Region::Store);
   fuel_step_ = llvm::BinaryOperator::CreateSub(left, i64(0));
   ir_.Insert(fuel_step_);

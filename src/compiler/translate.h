@@ -71,12 +71,15 @@ class Translator {
   Value zero(wasm::ValType t);
   Value invariant(Value address, u64 dereferenceable);  // a pointer that never changes, to so many bytes
   Value context_entry(u32 field, u32 index, u64 dereferenceable);  // context->field[index]
+  Value store_context();
+  Value overflow_slot(u32 slot);  // where arguments go that have no register
+  Value overflow_load(wasm::ValType t, u32 slot);
   Value load(llvm::Type* t, Value address, Region region);
   void store(Value v, Value address, Region region);
   Value offset(Value base, u64 bytes) { return ir_.CreatePtrAdd(base, i64(bytes)); }
   void trap_if(Value condition, TrapCode code);
   void trap(TrapCode code);
-  Value call(llvm::FunctionType* type, Value callee, std::vector<Value> arguments, bool is_tail_convention);
+  Value call(llvm::FunctionType* type, Value callee, std::vector<Value> arguments);
   Value builtin(abi::Builtin which, std::vector<Value> arguments);
   Value slots_of(std::span<const Value> values, std::span<const wasm::ValType> types);  // spilled to a frame area
   void store_slots(std::span<const Value> values, std::span<const wasm::ValType> types, Value area);

@@ -303,7 +303,7 @@ void Translator::throw_tag(u32 tag) {
 
 // Calls.
 
-// The arguments are on the stack. The callee is native code of convention `tailcc`.
+// The arguments are on the operand stack.
 void Translator::finish_call(const wasm::FuncType& type, Value callee, Value target, bool is_tail) {
   std::vector<Value> arguments{target};
   Value area = nullptr;
@@ -311,23 +311,31 @@ void Translator::finish_call(const wasm::FuncType& type, Value callee, Value tar
     area = is_tail ? results_ : frame_area(abi::slot_count(type.results));
     arguments.push_back(area);
   }
-  for (const Value v : top_values(type.params.size())) arguments.push_back(v);
+  const auto values = top_values(type.params.size());
+  const auto places = abi::passing(type);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (places[i] == abi::kInRegister) {
+      arguments.push_back(values[i]);
+    } else {
+      p_.set_region(ir_.CreateAlignedStore(values[i], overflow_slot(places[i]), llvm::Align(8)), Region::Store);
+    }
+  }
   stack_.resize(stack_.size() - type.params.size());
   llvm::FunctionType* const ft = p_.function_type(type);
   if (is_tail) {
     locate();
     auto* made = ir_.CreateCall(ft, callee, arguments);
-    made->setCallingConv(llvm::CallingConv::Tail);
-    made->setTailCallKind(llvm::CallInst::TCK_MustTail);
+    // With all arguments in registers this is a jump on every target; `musttail` would ask for equal prototypes.
+    made->setTailCallKind(llvm::CallInst::TCK_Tail);
     if (ft->getReturnType()->isVoidTy()) ir_.CreateRetVoid();
     else ir_.CreateRet(made);
     mark_dead();
     return;
   }
-  const Value result = call(ft, callee, std::move(arguments), true);
+  const Value result = call(ft, callee, std::move(arguments));
   if (area != nullptr) {
-    const auto values = load_slots(type.results, area);
-    for (size_t i = 0; i < values.size(); ++i) push(values[i], type.results[i]);
+    const auto results = load_slots(type.results, area);
+    for (size_t i = 0; i < results.size(); ++i) push(results[i], type.results[i]);
   } else if (!type.results.empty()) {
     push(result, type.results[0]);
   }
@@ -342,6 +350,7 @@ void Translator::call_function(u32 index, bool is_tail) {
 void Translator::call_instance(Value instance, const wasm::FuncType& type, bool is_tail) {
   const Value code = load(ir_.getPtrTy(), offset(instance, offsetof(FunctionInstance, native_code)), Region::Store);
   const Value target = load(ir_.getPtrTy(), offset(instance, offsetof(FunctionInstance, native_target)), Region::Store);
+  store(self_, offset(store_context(), offsetof(abi::StoreContext, caller)), Region::Store);
   finish_call(type, code, target, is_tail);
 }
 

@@ -176,8 +176,7 @@ Translator::Value Translator::new_struct(u32 type_index) {
   const u8 size_class = abi::size_class(layout.object_bytes());
   const Value wanted = runtime_type(type_index);
   if (size_class == abi::kLargeClass) return builtin(abi::Builtin::StructNew, {wanted});
-  const Value st = invariant(offset(self_, offsetof(InstanceContext, store)), sizeof(abi::StoreContext));
-  const Value runs = invariant(offset(st, offsetof(abi::StoreContext, allocation_runs)), sizeof(AllocationRun) * (abi::kSizeClasses + 1));
+  const Value runs = invariant(offset(store_context(), offsetof(abi::StoreContext, allocation_runs)), sizeof(AllocationRun) * (abi::kSizeClasses + 1));
   const Value run = offset(runs, u64{size_class} * sizeof(AllocationRun));
   const u64 bytes = abi::kCellBytes[size_class];
   const Value cell = load(ir_.getPtrTy(), offset(run, offsetof(AllocationRun, cursor)), Region::Store);

@@ -42,12 +42,19 @@ struct ExitTest {
   unsigned bits;
 };
 
-// An index of checks as the loop goes: start + step * k, or the same all the time (step null).
+// Indices of checks as the loop goes: start + distance + step * k, or the same all the time (step null), for the
+// distances from 0 to some number. One comparison for all; and since it shows that none of them wraps, they can be
+// written as one index plus a constant.
 struct Pattern {
-  const SCEV* start;
+  const SCEV* start;  // of the lowest
   const SCEV* step;
   u32 memory;
-  u64 end;  // the most bytes that a check asks for
+  u64 end;  // the most bytes beyond the lowest index that a check asks for
+};
+// What is known of the index of one check.
+struct Place {
+  size_t pattern;
+  const SCEV* start;
 };
 
 class Versioning {
@@ -57,6 +64,9 @@ class Versioning {
 
   bool run(Loop& loop) {
     if (!loop.isInnermost() || !loop.isLoopSimplifyForm() || !loop.isLCSSAForm(tree_)) return false;
+    // What goes round a few times at most does not repay the comparisons.
+    const unsigned most = evolution_.getSmallConstantMaxTripCount(&loop);
+    if (most != 0 && most <= 8) return false;
     if (!collect(loop)) return false;
     const auto test = find_exit(loop);
     if (!test) return false;
@@ -69,7 +79,7 @@ class Versioning {
   bool collect(Loop& loop) {
     checks_.clear();
     patterns_.clear();
-    recurrences_.clear();
+    places_.clear();
     unsigned instructions = 0;
     for (BasicBlock* block : loop.blocks()) {
       for (Instruction& i : *block) {
@@ -97,18 +107,36 @@ class Versioning {
       const auto* recurrence = llvm::dyn_cast<SCEVAddRecExpr>(index);
       if (recurrence == nullptr || !recurrence->isAffine() || recurrence->getLoop() != &loop) return false;
       if (!recurrence->getType()->isIntegerTy(32)) return false;
-      recurrences_[extension] = recurrence;
       start = recurrence->getStart();
       step = recurrence->getStepRecurrence(evolution_);
     }
-    for (Pattern& p : patterns_) {
-      if (p.start == start && p.step == step && p.memory == c.memory()) {
-        p.end = std::max(p.end, c.end());
-        return true;
+    for (size_t i = 0; i < patterns_.size(); ++i) {
+      Pattern& p = patterns_[i];
+      if (p.step != step || p.memory != c.memory() || p.start->getType() != start->getType()) continue;
+      const auto distance = distance_between(p.start, start);
+      if (!distance) continue;
+      if (*distance >= 0) {
+        p.end = std::max(p.end, c.end() + static_cast<u64>(*distance));
+      } else {
+        p.start = start;
+        p.end = std::max(p.end + static_cast<u64>(-*distance), c.end());
       }
+      places_.push_back({i, start});
+      return true;
     }
+    places_.push_back({patterns_.size(), start});
     patterns_.push_back({start, step, c.memory(), c.end()});
     return true;
+  }
+
+  // How far `b` is above `a`, when that is known and not far.
+  std::optional<i64> distance_between(const SCEV* a, const SCEV* b) {
+    if (a == b) return 0;
+    const auto* difference = llvm::dyn_cast<SCEVConstant>(evolution_.getMinusSCEV(b, a));
+    if (difference == nullptr) return std::nullopt;
+    const i64 distance = difference->getAPInt().getSExtValue();
+    if (distance > 1 << 20 || distance < -(1 << 20)) return std::nullopt;
+    return distance;
   }
 
   std::optional<ExitTest> find_exit(Loop& loop) {
@@ -296,26 +324,19 @@ class Versioning {
     branch->setCondition(ir.CreateICmp(stays_when_true ? ICmpInst::ICMP_NE : ICmpInst::ICMP_EQ, counter, steps));
 
     ir.SetInsertPoint(header, header->getFirstInsertionPt());
-    std::map<std::pair<const SCEV*, const SCEV*>, Value*> indices;
-    for (const Check& c : checks_) {
-      auto* const call = llvm::cast<llvm::CallInst>(map[c.call]);
-      const auto* original = llvm::dyn_cast<llvm::ZExtInst>(c.index());
-      const auto* recurrence = original == nullptr ? nullptr : llvm::dyn_cast_or_null<SCEVAddRecExpr>(lookup(original));
-      if (recurrence != nullptr) {
-        const SCEV* const step = recurrence->getStepRecurrence(evolution_);
-        Value*& index = indices[{recurrence->getStart(), step}];
-        if (index == nullptr) {
-          llvm::SCEVExpander expander(evolution_, f_.getParent()->getDataLayout(), "step");
-          llvm::IRBuilder<> before(fast.getLoopPreheader()->getTerminator());
-          Value* by;
-          if (const auto* constant = llvm::dyn_cast<SCEVConstant>(step)) {
-            by = before.getInt64(static_cast<u64>(constant->getAPInt().getSExtValue()));
-          } else {
-            by = before.CreateSExt(expander.expandCodeFor(step, before.getInt32Ty(), &*before.GetInsertPoint()), t);
-          }
+    std::map<size_t, Value*> indices;
+    for (size_t i = 0; i < checks_.size(); ++i) {
+      auto* const call = llvm::cast<llvm::CallInst>(map[checks_[i].call]);
+      const Pattern& pattern = patterns_[places_[i].pattern];
+      if (llvm::isa<llvm::ZExtInst>(checks_[i].index())) {
+        Value*& lowest = indices[places_[i].pattern];
+        if (lowest == nullptr) {
+          lowest = starts.at(pattern.start);
           // Signed arithmetic: indices are below 2^33, and so is every distance.
-          index = ir.CreateAdd(starts.at(recurrence->getStart()), ir.CreateMul(counter, by, "", false, true), "", false, true);
+          if (pattern.step != nullptr) lowest = ir.CreateAdd(lowest, ir.CreateMul(counter, step_of(pattern, fast), "", false, true), "", false, true);
         }
+        const i64 distance = *distance_between(pattern.start, places_[i].start);
+        Value* const index = distance == 0 ? lowest : ir.CreateAdd(lowest, ir.getInt64(static_cast<u64>(distance)), "", true, true);
         Value* const old = call->getArgOperand(2);
         old->replaceUsesWithIf(index, [&](const llvm::Use& use) {
           auto* user = llvm::dyn_cast<Instruction>(use.getUser());
@@ -327,9 +348,13 @@ class Versioning {
     }
   }
 
-  const SCEV* lookup(const llvm::ZExtInst* extension) const {
-    const auto at = recurrences_.find(extension);
-    return at == recurrences_.end() ? nullptr : at->second;
+  Value* step_of(const Pattern& pattern, Loop& fast) {
+    llvm::IRBuilder<> before(fast.getLoopPreheader()->getTerminator());
+    if (const auto* constant = llvm::dyn_cast<SCEVConstant>(pattern.step)) {
+      return before.getInt64(static_cast<u64>(constant->getAPInt().getSExtValue()));
+    }
+    llvm::SCEVExpander expander(evolution_, f_.getParent()->getDataLayout(), "step");
+    return before.CreateSExt(expander.expandCodeFor(pattern.step, before.getInt32Ty(), &*before.GetInsertPoint()), before.getInt64Ty());
   }
 
   static void mark_inbounds(llvm::GetElementPtrInst& address, Loop& fast) {
@@ -345,7 +370,7 @@ class Versioning {
   llvm::DominatorTree& tree_;
   std::vector<Check> checks_;
   std::vector<Pattern> patterns_;
-  std::map<const llvm::ZExtInst*, const SCEV*> recurrences_;
+  std::vector<Place> places_;  // one for each of checks_
 };
 
 }  // namespace
