@@ -310,6 +310,7 @@ class Versioning {
                      llvm::ValueToValueMapTy& map) {
     BasicBlock* const header = fast.getHeader();
     BasicBlock* const latch = fast.getLoopLatch();
+    const llvm::DataLayout& layout = f_.getParent()->getDataLayout();
     llvm::IRBuilder<> ir(&header->front());
     llvm::Type* const t = ir.getInt64Ty();
     auto* const counter = ir.CreatePHI(t, 2, "k");
@@ -324,27 +325,50 @@ class Versioning {
     branch->setCondition(ir.CreateICmp(stays_when_true ? ICmpInst::ICMP_NE : ICmpInst::ICMP_EQ, counter, steps));
 
     ir.SetInsertPoint(header, header->getFirstInsertionPt());
-    std::map<size_t, Value*> indices;
+    std::map<size_t, Value*> distances;  // by pattern: how far the lowest index is from where it started
+    std::map<std::pair<size_t, Value*>, Value*> places;
     for (size_t i = 0; i < checks_.size(); ++i) {
       auto* const call = llvm::cast<llvm::CallInst>(map[checks_[i].call]);
-      const Pattern& pattern = patterns_[places_[i].pattern];
-      if (llvm::isa<llvm::ZExtInst>(checks_[i].index())) {
-        Value*& lowest = indices[places_[i].pattern];
-        if (lowest == nullptr) {
-          lowest = starts.at(pattern.start);
-          // Signed arithmetic: indices are below 2^33, and so is every distance.
-          if (pattern.step != nullptr) lowest = ir.CreateAdd(lowest, ir.CreateMul(counter, step_of(pattern, fast), "", false, true), "", false, true);
-        }
-        const i64 distance = *distance_between(pattern.start, places_[i].start);
-        Value* const index = distance == 0 ? lowest : ir.CreateAdd(lowest, ir.getInt64(static_cast<u64>(distance)), "", true, true);
-        Value* const old = call->getArgOperand(2);
-        old->replaceUsesWithIf(index, [&](const llvm::Use& use) {
-          auto* user = llvm::dyn_cast<Instruction>(use.getUser());
-          return user != nullptr && fast.contains(user) && user != index;
-        });
-      }
-      if (auto* address = llvm::dyn_cast<llvm::GetElementPtrInst>(call->getArgOperand(0))) mark_inbounds(*address, fast);
+      const size_t group = places_[i].pattern;
+      const Pattern& pattern = patterns_[group];
+      Value* const old = call->getArgOperand(2);
       call->eraseFromParent();
+      if (!llvm::isa<llvm::ZExtInst>(checks_[i].index())) continue;
+      Value*& way = distances[group];
+      if (way == nullptr) {
+        // Signed arithmetic: indices are below 2^33, and so is every distance.
+        way = pattern.step == nullptr ? static_cast<Value*>(ir.getInt64(0)) : ir.CreateMul(counter, step_of(pattern, fast), "", false, true);
+      }
+      Value* const start = starts.at(pattern.start);
+      const i64 distance = *distance_between(pattern.start, places_[i].start);
+      for (llvm::Use& use : llvm::make_early_inc_range(old->uses())) {
+        auto* const address = llvm::dyn_cast<llvm::GetElementPtrInst>(use.getUser());
+        if (address == nullptr || !fast.contains(address) || use.getOperandNo() != 1 || !address->getSourceElementType()->isIntegerTy(8)) continue;
+        llvm::APInt constant(64, 0);
+        Value* const root = address->getPointerOperand()->stripAndAccumulateConstantOffsets(layout, constant, true);
+        if (!fast.isLoopInvariant(root)) continue;
+        Value*& place = places[{group, root}];
+        if (place == nullptr) {
+          // Through an integer: each array looks like an object of its own, which may overlap others. Else LLVM would
+          // take all of linear memory for one, and compare neighbours in an array with each other.
+          llvm::IRBuilder<> before(fast.getLoopPreheader()->getTerminator());
+          Value* const first = before.CreateIntToPtr(before.CreateAdd(before.CreatePtrToInt(root, t), start), before.getPtrTy());
+          place = ir.CreateInBoundsPtrAdd(first, way);
+        }
+        llvm::IRBuilder<> here(address);
+        Value* const moved = here.CreateInBoundsPtrAdd(place, here.getInt64(static_cast<u64>(distance + constant.getSExtValue())));
+        address->replaceAllUsesWith(moved);
+        address->eraseFromParent();
+      }
+      Value* index = nullptr;
+      for (llvm::Use& use : llvm::make_early_inc_range(old->uses())) {
+        auto* const user = llvm::dyn_cast<Instruction>(use.getUser());
+        if (user == nullptr || !fast.contains(user)) continue;
+        if (index == nullptr) {
+          index = ir.CreateAdd(ir.CreateAdd(start, way, "", false, true), ir.getInt64(static_cast<u64>(distance)), "", false, true);
+        }
+        use.set(index);
+      }
     }
   }
 
@@ -355,13 +379,6 @@ class Versioning {
     }
     llvm::SCEVExpander expander(evolution_, f_.getParent()->getDataLayout(), "step");
     return before.CreateSExt(expander.expandCodeFor(pattern.step, before.getInt32Ty(), &*before.GetInsertPoint()), before.getInt64Ty());
-  }
-
-  static void mark_inbounds(llvm::GetElementPtrInst& address, Loop& fast) {
-    if (!fast.contains(&address)) return;
-    address.setIsInBounds(true);
-    for (llvm::User* user : address.users())
-      if (auto* further = llvm::dyn_cast<llvm::GetElementPtrInst>(user); further != nullptr && fast.contains(further)) further->setIsInBounds(true);
   }
 
   llvm::Function& f_;
