@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <map>
 
+#include <llvm/Analysis/ScalarEvolution.h>
 #include <llvm/Analysis/ValueTracking.h>
 #include <llvm/IR/Dominators.h>
 #include <llvm/IR/Intrinsics.h>
@@ -132,6 +133,27 @@ llvm::PreservedAnalyses RemoveChecks::run(llvm::Function& f, llvm::FunctionAnaly
   if (!changed) return llvm::PreservedAnalyses::all();
   llvm::PreservedAnalyses kept;
   kept.preserveSet<llvm::CFGAnalyses>();
+  return kept;
+}
+
+llvm::PreservedAnalyses ProveChecks::run(llvm::Function& f, llvm::FunctionAnalysisManager& analyses) {
+  auto& evolution = analyses.getResult<llvm::ScalarEvolutionAnalysis>(f);
+  bool changed = false;
+  for (auto& block : f) {
+    for (Instruction& i : llvm::make_early_inc_range(block)) {
+      const Check c = as_check(i);
+      if (c.call == nullptr) continue;
+      const u64 least = least_bytes(module_, c.memory());
+      const u64 highest = evolution.getUnsignedRangeMax(evolution.getSCEV(c.index())).getZExtValue();
+      if (c.end() > least || highest > least - c.end()) continue;
+      c.call->eraseFromParent();
+      changed = true;
+    }
+  }
+  if (!changed) return llvm::PreservedAnalyses::all();
+  llvm::PreservedAnalyses kept;
+  kept.preserveSet<llvm::CFGAnalyses>();
+  kept.preserve<llvm::ScalarEvolutionAnalysis>();
   return kept;
 }
 

@@ -23,6 +23,16 @@ class RemoveChecks : public llvm::PassInfoMixin<RemoveChecks> {
   const wasm::Module& module_;
 };
 
+// The same for indices whose range the analysis of loops knows: walks over arrays that lie at fixed addresses.
+class ProveChecks : public llvm::PassInfoMixin<ProveChecks> {
+ public:
+  explicit ProveChecks(const wasm::Module& module) : module_(module) {}
+  llvm::PreservedAnalyses run(llvm::Function& f, llvm::FunctionAnalysisManager& analyses);
+
+ private:
+  const wasm::Module& module_;
+};
+
 // Last of all passes: turns checks of guarded memories into the faults of the accesses that follow them (or of a
 // probe, where the access is gone), others into comparisons; and keeps stores that a trap would let be seen in
 // their places.

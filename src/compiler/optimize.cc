@@ -67,6 +67,7 @@ void add_scalar(FunctionPassManager& passes, const wasm::Module& wasm) {
   inner.addPass(llvm::IndVarSimplifyPass());
   inner.addPass(llvm::LoopDeletionPass());
   passes.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(inner)));
+  passes.addPass(ProveChecks(wasm));
   passes.addPass(llvm::GVNPass());
   passes.addPass(RemoveChecks(wasm));
   passes.addPass(llvm::SCCPPass());

@@ -99,16 +99,19 @@ class Versioning {
 
   bool add_pattern(Loop& loop, const Check& c) {
     auto* extension = llvm::dyn_cast<llvm::ZExtInst>(c.index());
-    if (extension == nullptr && !loop.isLoopInvariant(c.index())) return false;
     const SCEV* index = evolution_.getSCEV(extension != nullptr ? extension->getOperand(0) : c.index());
     const SCEV* step = nullptr;
     const SCEV* start = index;
     if (!evolution_.isLoopInvariant(index, &loop)) {
       const auto* recurrence = llvm::dyn_cast<SCEVAddRecExpr>(index);
       if (recurrence == nullptr || !recurrence->isAffine() || recurrence->getLoop() != &loop) return false;
-      if (!recurrence->getType()->isIntegerTy(32)) return false;
       start = recurrence->getStart();
       step = recurrence->getStepRecurrence(evolution_);
+      if (const auto* constant = llvm::dyn_cast<SCEVConstant>(step)) {
+        if (constant->getAPInt().abs().ugt(1 << 20)) return false;
+      } else if (!step->getType()->isIntegerTy(32)) {
+        return false;
+      }
     }
     for (size_t i = 0; i < patterns_.size(); ++i) {
       Pattern& p = patterns_[i];
@@ -228,11 +231,12 @@ class Versioning {
     auto fits = [&](Value* index) {
       conditions.push_back(ir.CreateICmpULE(ir.CreateAdd(index, end), bytes));
     };
-    if (p.step == nullptr) {
-      // The index may be any 64-bit number.
-      if (!llvm::isa<llvm::ZExtInst>(start) && !llvm::isa<llvm::ConstantInt>(start)) conditions.push_back(ir.CreateICmpULE(start, bytes));
-      return fits(start);
+    if (p.start->getType()->isIntegerTy(64) && evolution_.getUnsignedRangeMax(p.start).ugt(~0u)) {
+      // Keeps the sums below from overflowing.
+      conditions.push_back(ir.CreateICmpULE(start, bytes));
+      conditions.push_back(ir.CreateICmpULT(steps, ir.getInt64(u64{1} << 31)));
     }
+    if (p.step == nullptr) return fits(start);
     if (const auto* constant = llvm::dyn_cast<SCEVConstant>(p.step)) {
       const i64 step = constant->getAPInt().getSExtValue();
       Value* const way = ir.CreateMul(steps, ir.getInt64(static_cast<u64>(step > 0 ? step : -step)));
@@ -333,7 +337,7 @@ class Versioning {
       const Pattern& pattern = patterns_[group];
       Value* const old = call->getArgOperand(2);
       call->eraseFromParent();
-      if (!llvm::isa<llvm::ZExtInst>(checks_[i].index())) continue;
+      if (llvm::isa<llvm::ConstantInt>(old)) continue;
       Value*& way = distances[group];
       if (way == nullptr) {
         // Signed arithmetic: indices are below 2^33, and so is every distance.
