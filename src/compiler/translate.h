@@ -118,6 +118,20 @@ class Translator {
 
   // Vectors.
   void vector(Op op, u32 lane);
+  bool vector_integer(Op op);  // these three: false when the instruction is of another kind
+  bool vector_float(Op op);
+  bool vector_relaxed(Op op);
+  Value compare_lanes(llvm::CmpInst::Predicate p, Value a, Value b);  // all ones where it holds
+  Value half(Value v, bool high);
+  Value widen(Value v, bool is_signed);  // lanes of twice the width
+  Value narrow_lanes(Value a, Value b, bool is_signed);
+  Value add_pairs(Value v, bool is_signed);
+  Value multiply_q15(Value a, Value b, bool saturate);
+  Value swizzle(Value v, Value lanes);
+  Value truncate_lanes(Value v, bool is_signed);  // saturating, to lanes of 32 bits
+  llvm::FixedVectorType* lanes_type(u32 lane_bits, bool is_float = false) const;
+  bool is_x86() const { return p_.plan().target.name.starts_with("x86_64"); }
+  bool is_aarch64() const { return p_.plan().target.name.starts_with("aarch64"); }
   void shuffle(const V128& lanes);
   void vector_load(Op op, const wasm::MemArgImm& m);
   void lane_access(Op op, const wasm::MemArgLaneImm& m);

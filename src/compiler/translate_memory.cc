@@ -37,6 +37,11 @@ Translator::Value Translator::effective_address(const wasm::MemArgImm& m, u32 wi
   const wasm::MemoryType& t = module_.memories[memory].type;
   locate();
   const Value wide = address(index, t.is_64);
+  if (aligned && width > 1) {
+    // Before the bounds, as in the interpreter: in guarded memories the access itself finds those.
+    const Value low = ir_.CreateAnd(ir_.CreateAdd(wide, i64(m.offset)), i64(width - 1));
+    trap_if(ir_.CreateICmpNE(low, i64(0)), TrapCode::UnalignedAtomic);
+  }
   const Value base = memory_base(memory);
   const Value start = ir_.CreatePtrAdd(base, wide);
   if (m.offset > ~u64{0} - width) {
@@ -47,11 +52,6 @@ Translator::Value Translator::effective_address(const wasm::MemArgImm& m, u32 wi
   const bool is_guarded = guarded(memory) && m.offset + width <= (u64{1} << 32) + (u64{64} << 10);
   auto* check = ir_.CreateCall(p_.check(), {start, i64(m.offset + width), wide, i32(memory), ir_.getInt1(is_guarded)});
   check->setDoesNotThrow();
-  if (aligned && width > 1) {
-    // Natural alignment; bases are aligned to a page. Bounds come first.
-    const Value low = ir_.CreateAnd(ir_.CreateAdd(wide, i64(m.offset)), i64(width - 1));
-    trap_if(ir_.CreateICmpNE(low, i64(0)), TrapCode::UnalignedAtomic);
-  }
   return m.offset == 0 ? start : offset(start, m.offset);
 }
 

@@ -37,7 +37,19 @@ Translator::Value Translator::quiet(Value v) {
   return ir_.CreateSelect(ir_.CreateFCmpUNO(v, v), quieted, v);
 }
 
+// Also of vectors.
 Translator::Value Translator::minimum(Value a, Value b, bool is_max) {
+  if (is_x86()) {
+    // What LLVM makes of its intrinsic returns signalling NaNs as they are, and branches on scalars. The machine's
+    // minimum gives its second operand when zeros meet, so both orders together have both signs.
+    llvm::Type* const t = a->getType();
+    llvm::Type* const bits = t->getWithNewType(ir_.getIntNTy(t->getScalarSizeInBits()));
+    const auto better = is_max ? CmpInst::FCMP_OGT : CmpInst::FCMP_OLT;
+    const Value one = ir_.CreateBitCast(ir_.CreateSelect(ir_.CreateFCmp(better, a, b), a, b), bits);
+    const Value other = ir_.CreateBitCast(ir_.CreateSelect(ir_.CreateFCmp(better, b, a), b, a), bits);
+    const Value joined = ir_.CreateBitCast(is_max ? ir_.CreateAnd(one, other) : ir_.CreateOr(one, other), t);
+    return fp(ir_.CreateSelect(ir_.CreateFCmpUNO(a, b), ir_.CreateFAdd(a, b), joined));
+  }
   return fp(ir_.CreateBinaryIntrinsic(is_max ? llvm::Intrinsic::maximum : llvm::Intrinsic::minimum, a, b));
 }
 
