@@ -1,8 +1,9 @@
 // An artifact: native code of one module for one target, as a file. An ELF shared object (ET_DYN) with PT_LOAD
 // segments that are readable, or readable and executable, and with no dynamic relocations. The first of its sections
 // is not special; section `.berth`, which is not loaded with the code, holds what follows, in order, each part
-// starting at a multiple of 8 bytes. All numbers are little-endian. "Code offset" means an address in the ELF
-// image relative to its lowest PT_LOAD address.
+// starting at a multiple of 8 bytes. Section `.berth.module`, not loaded either and starting at a multiple of
+// kModuleAlignment, holds the module itself. All numbers are little-endian. "Code offset" means an address in the
+// ELF image relative to its lowest PT_LOAD address.
 #pragma once
 
 #include "abi/native.h"
@@ -10,6 +11,9 @@
 namespace berth::abi {
 
 inline constexpr u32 kArtifactFormat = 1;
+inline constexpr char kArtifactSection[] = ".berth";
+inline constexpr char kModuleSection[] = ".berth.module";
+inline constexpr u64 kModuleAlignment = 4096;
 inline constexpr char kArtifactMagic[8] = {'\0', 'b', 'e', 'r', 't', 'h', '\r', '\n'};
 
 // A part of the section: `count` items at `offset` from the section's start.
@@ -23,8 +27,10 @@ struct ArtifactHeader {
   u32 format;          // kArtifactFormat
   u32 abi;             // kAbiVersion
   u8 module_digest[32];  // SHA-256 of the module's binary
-  u8 image_digest[32];   // SHA-256 of the file before section `.berth`'s contents
+  u8 digest[32];         // SHA-256 of the whole file with these 32 bytes taken as zeros
   u64 file_bytes;      // size of the whole file
+  u64 module_offset;   // where the module's binary lies in the file
+  u64 module_bytes;    // its size; 0 when it is not there
   u32 options;         // ArtifactOption bits
   u32 defined_functions;
   ArtifactTable target;      // chars: "x86_64-linux"
@@ -34,8 +40,9 @@ struct ArtifactHeader {
   ArtifactTable types;       // TypeTrampolines for each type index; zero where it is no function type
   ArtifactTable unwind;      // UnwindRow, ascending by `begin`
   ArtifactTable rules;       // UnwindRule
-  ArtifactTable landings;    // LandingPad, ascending by `return_offset`
-  ArtifactTable lines;       // CodeLine, ascending by `begin`
+  ArtifactTable landings;    // LandingPad, ascending by `begin`, no two overlap
+  ArtifactTable line_blocks; // LineBlock, ascending by `begin`
+  ArtifactTable line_data;   // bytes: the lines of the blocks, as abi/line_table.h encodes them
   ArtifactTable inlined;     // InlinedCall
   ArtifactTable loops;       // LoopEntry, ascending by function and then offset
 };
@@ -67,15 +74,23 @@ struct UnwindRule {
   i16 saved[12];
 };
 
-// A call that returns to `return_offset` continues at `landing` when it throws: with the exception in the first
-// return register, the callee-saved registers restored and the stack pointer of the frame.
+// A call in [begin, end), so one whose return address minus 1 lies there, continues at `landing` when it throws:
+// with the exception in the first return register, the callee-saved registers restored and the stack pointer of
+// the frame.
 struct LandingPad {
-  u32 return_offset;
+  u32 begin, end;
   u32 landing;
 };
 
-// From `begin` to the next row's: instructions that stem from byte `wasm_offset` of the module, in function
-// `function`; kNoLine: from none. `inlined_at` is an index into `inlined` plus 1, or 0.
+// A run of kLinesPerBlock lines (the last may have fewer): the first begins at `begin`, its encoding at byte `data`
+// of `line_data`. Code before the first block and past the last line stems from nowhere.
+struct LineBlock {
+  u32 begin;
+  u32 data;
+};
+
+// From `begin` to the next line's: instructions that stem from byte `wasm_offset` of the module, in function
+// `function`; kNoLine, both: from none. `inlined_at` is an index into `inlined` plus 1, or 0.
 struct CodeLine {
   u32 begin;
   u32 wasm_offset;
