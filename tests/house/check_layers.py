@@ -18,6 +18,7 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 # Header prefix of an outside library -> the folders that may use it.
 OUTSIDE = {
     "boost/": ("src/os",),
+    "lld/": ("src/compiler",),
     "llvm/": ("src/compiler",),
     "llvm-c/": ("src/compiler",),
     "CLI/": ("programs",),
