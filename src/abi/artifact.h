@@ -1,9 +1,9 @@
 // An artifact: native code of one module for one target, as a file. An ELF shared object (ET_DYN) with PT_LOAD
 // segments that are readable, or readable and executable, and with no dynamic relocations. The first of its sections
 // is not special; section `.berth`, which is not loaded with the code, holds what follows, in order, each part
-// starting at a multiple of 8 bytes. Section `.berth.module`, not loaded either and starting at a multiple of
-// kModuleAlignment, holds the module itself. All numbers are little-endian. "Code offset" means an address in the
-// ELF image relative to its lowest PT_LOAD address.
+// starting at a multiple of 8 bytes. Section `.berth.module`, not loaded either, holds the module itself. Both start
+// at a multiple of kSectionAlignment in the file. All numbers are little-endian. "Code offset" means an address in
+// the ELF image relative to its lowest PT_LOAD address.
 #pragma once
 
 #include "abi/native.h"
@@ -13,7 +13,7 @@ namespace berth::abi {
 inline constexpr u32 kArtifactFormat = 1;
 inline constexpr char kArtifactSection[] = ".berth";
 inline constexpr char kModuleSection[] = ".berth.module";
-inline constexpr u64 kModuleAlignment = 4096;
+inline constexpr u64 kSectionAlignment = 4096;
 inline constexpr char kArtifactMagic[8] = {'\0', 'b', 'e', 'r', 't', 'h', '\r', '\n'};
 
 // A part of the section: `count` items at `offset` from the section's start.

@@ -10,7 +10,8 @@ TEST(LineTable, FindsWhatWasEncoded) {
   u32 begin = 64;
   for (u32 i = 0; i < 1000; ++i) {
     const bool nowhere = i % 17 == 5;
-    lines.push_back({begin, nowhere ? kNoLine : 50'000'000 + i * 977 % 4000, nowhere ? kNoLine : i / 100, i % 7 / 5 * i});
+    lines.push_back(
+        {begin, nowhere ? kNoLine : 50'000'000 + i * 977 % 4000, nowhere ? kNoLine : i / 100, i % 7 / 5 * i});
     begin += 1 + i % 40 * 9;
   }
   LineEncoder encoder;
