@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "berth/output.h"
+#include "cli/output.h"
 
 namespace berth::cli {
 namespace {
@@ -126,6 +126,25 @@ constexpr Command kCommands[] = {
 
 std::span<const Command> commands() { return kCommands; }
 
+const Command* find_command(std::string_view name) {
+  for (const Command& c : commands()) {
+    if (c.name == name) return &c;
+  }
+  return nullptr;
+}
+
+std::string help_page() {
+  std::string out =
+      "usage: berth COMMAND [OPTION…] …\n"
+      "       berth [OPTION…] FILE [ARG…]   short for berth run\n"
+      "\n"
+      "Runs WebAssembly. A program can do only what it was granted.\n"
+      "\n";
+  std::vector<std::pair<std::string, std::string_view>> rows;
+  for (const Command& c : commands()) rows.emplace_back(c.name, c.summary);
+  return out + term_table(rows) + "\n`berth help COMMAND` says more about one.\n";
+}
+
 std::optional<UsageError> read_features(const Arguments& arguments, wasm::FeatureSet& features) {
   for (auto [option, list] : arguments.given()) {
     const bool enable = option->name == "--enable";
@@ -158,6 +177,16 @@ std::optional<UsageError> check_tier(const Arguments& arguments) {
   const auto tier = arguments.value("--tier");
   if (!tier || *tier == "interp") return std::nullopt;
   return UsageError{"there is no tier " + std::string(*tier), "this Berth has the interpreter only: --tier interp"};
+}
+
+int load_error(const engine::LoadFailure& failure) {
+  if (failure.error.kind() == ErrorKind::Io) {
+    print_error(failure.message, failure.hint);
+  } else {
+    // The form of compilers, "app.wat:3:14: error: …", which editors find their way by.
+    print_message(failure.message, failure.hint);
+  }
+  return kExitFailure;
 }
 
 int version_command(const Arguments&) {

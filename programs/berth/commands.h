@@ -1,10 +1,17 @@
 // The commands of the program. Each gets what was given to it and returns the process's exit code.
 #pragma once
 
-#include "berth/options.h"
+#include "cli/options.h"
+#include "engine/engine.h"
 #include "wasm/features.h"
 
 namespace berth::cli {
+
+// All commands, in the order in which help shows them.
+std::span<const Command> commands();
+const Command* find_command(std::string_view name);
+// The page of `berth help`. Ends with a line end.
+std::string help_page();
 
 int run_command(const Arguments& arguments);
 int wast_command(const Arguments& arguments);
@@ -17,5 +24,7 @@ int version_command(const Arguments& arguments);
 std::optional<UsageError> read_features(const Arguments& arguments, wasm::FeatureSet& features);
 // Checks --tier, of which there is one so far.
 std::optional<UsageError> check_tier(const Arguments& arguments);
+// Prints why a module could not be loaded; kExitFailure.
+int load_error(const engine::LoadFailure& failure);
 
 }  // namespace berth::cli

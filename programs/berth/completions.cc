@@ -1,7 +1,7 @@
 // Completion scripts for shells, generated from the tables of options.
 
 #include "berth/commands.h"
-#include "berth/output.h"
+#include "cli/output.h"
 
 namespace berth::cli {
 namespace {

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "berth/commands.h"
-#include "berth/output.h"
-#include "berth/streams.h"
+#include "cli/output.h"
+#include "cli/streams.h"
 
 namespace berth::cli {
 namespace {

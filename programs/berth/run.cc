@@ -6,9 +6,9 @@
 
 #include "berth/commands.h"
 #include "berth/needs.h"
-#include "berth/output.h"
-#include "berth/units.h"
 #include "berth/values.h"
+#include "cli/output.h"
+#include "cli/units.h"
 #include "engine/backtrace.h"
 #include "engine/demangle.h"
 #include "hostio/socket.h"

@@ -1,7 +1,7 @@
 // berth validate
 
 #include "berth/commands.h"
-#include "berth/output.h"
+#include "cli/output.h"
 
 namespace berth::cli {
 

@@ -10,8 +10,8 @@
 
 #include "berth/commands.h"
 #include "berth/files.h"
-#include "berth/output.h"
 #include "berth/wast_script.h"
+#include "cli/output.h"
 #include "text/diagnostic.h"
 
 namespace berth::cli {

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "berth/output.h"
+#include "cli/output.h"
 #include "engine/engine.h"
 #include "runtime/store.h"
 #include "text/script.h"

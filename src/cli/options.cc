@@ -1,9 +1,11 @@
-#include "berth/options.h"
+#include "cli/options.h"
 
 #include <algorithm>
 
 namespace berth::cli {
 namespace {
+
+std::string_view called = "berth";
 
 // Edit distance, a swap of neighbours counted as one; at most `most`, else `most + 1`.
 size_t distance(std::string_view a, std::string_view b, size_t most) {
@@ -32,7 +34,9 @@ UsageError unknown_option(const Command& command, std::string_view word) {
   const std::string_view close = nearest(word, names);
   std::string hint;
   if (!close.empty()) hint = "did you mean " + std::string(close) + "? ";
-  hint += "`berth help " + std::string(command.name) + "` lists all options";
+  const std::string program(program_name());
+  hint += "`" + (command.name.empty() ? program + " --help" : program + " help " + std::string(command.name)) +
+          "` lists all options";
   return {"unknown option " + std::string(word), hint};
 }
 
@@ -44,7 +48,8 @@ const Option* find_option(const Command& command, std::string_view name) {
 }
 
 std::string usage_line(const Command& command) {
-  std::string out = "usage: berth " + std::string(command.name);
+  std::string out = "usage: " + std::string(program_name());
+  if (!command.name.empty()) out += " " + std::string(command.name);
   if (!command.usage.empty()) out += " " + std::string(command.usage);
   return out;
 }
@@ -62,27 +67,10 @@ size_t columns(std::string_view text) {
   return static_cast<size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<u8>(c) & 0xC0) != 0x80; }));
 }
 
-// Rows of a term and what it means, the meanings aligned.
-std::string table(const std::vector<std::pair<std::string, std::string_view>>& rows) {
-  constexpr size_t kWidest = 26;
-  size_t width = 0;
-  for (const auto& [term, text] : rows) {
-    if (columns(term) <= kWidest) width = std::max(width, columns(term));
-  }
-  std::string out;
-  for (const auto& [term, text] : rows) {
-    out += "  " + term;
-    if (columns(term) > width) {
-      out += "\n" + std::string(width + 4, ' ');
-    } else {
-      out.append(width + 2 - columns(term), ' ');
-    }
-    append_wrapped(out, text, width + 4);
-  }
-  return out;
-}
-
 }  // namespace
+
+std::string_view program_name() { return called; }
+void set_program_name(std::string_view name) { called = name; }
 
 std::expected<Arguments, UsageError> Arguments::parse(const Command& command, std::span<char* const> words) {
   Arguments out;
@@ -142,23 +130,23 @@ std::vector<std::string_view> Arguments::values(std::string_view option) const {
   return out;
 }
 
-const Command* find_command(std::string_view name) {
-  for (const Command& c : commands()) {
-    if (c.name == name) return &c;
+std::string term_table(std::span<const std::pair<std::string, std::string_view>> rows) {
+  constexpr size_t kWidest = 26;
+  size_t width = 0;
+  for (const auto& [term, text] : rows) {
+    if (columns(term) <= kWidest) width = std::max(width, columns(term));
   }
-  return nullptr;
-}
-
-std::string help_page() {
-  std::string out =
-      "usage: berth COMMAND [OPTION…] …\n"
-      "       berth [OPTION…] FILE [ARG…]   short for berth run\n"
-      "\n"
-      "Runs WebAssembly. A program can do only what it was granted.\n"
-      "\n";
-  std::vector<std::pair<std::string, std::string_view>> rows;
-  for (const Command& c : commands()) rows.emplace_back(c.name, c.summary);
-  return out + table(rows) + "\n`berth help COMMAND` says more about one.\n";
+  std::string out;
+  for (const auto& [term, text] : rows) {
+    out += "  " + term;
+    if (columns(term) > width) {
+      out += "\n" + std::string(width + 4, ' ');
+    } else {
+      out.append(width + 2 - columns(term), ' ');
+    }
+    append_wrapped(out, text, width + 4);
+  }
+  return out;
 }
 
 std::string help_page(const Command& command) {
@@ -172,7 +160,7 @@ std::string help_page(const Command& command) {
     if (!o.value.empty()) term += " " + std::string(o.value);
     rows.emplace_back(std::move(term), o.help);
   }
-  if (!rows.empty()) out += "\n" + table(rows);
+  if (!rows.empty()) out += "\n" + term_table(rows);
   return out;
 }
 

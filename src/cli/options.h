@@ -1,7 +1,7 @@
 // The command line as tables: one row an option, from which parsing, help and shell completion follow.
 // (Own code instead of a library: the options of one command cost microseconds at start, see
 // RATIONALE.md.) Plain values; everything refers to the tables and to the program's arguments, which
-// live as long as the process.
+// live as long as the process. The name of the program is set before anything else is called.
 #pragma once
 
 #include <expected>
@@ -29,8 +29,13 @@ struct Option {
 
 class Arguments;
 
+// What help and messages call the program; "berth" unless set. Static storage.
+std::string_view program_name();
+void set_program_name(std::string_view name);
+
+// A command of the program, or the program itself when it has but one.
 struct Command {
-  std::string_view name;
+  std::string_view name = {};     // empty for the program itself
   std::string_view usage = {};    // what follows the name: "[OPTION…] FILE [ARG…]"
   std::string_view summary;       // one line
   std::string_view details = {};  // more, for its own help page; may be empty
@@ -69,13 +74,10 @@ class Arguments {
   std::vector<std::string_view> operands_;
 };
 
-// All commands, in the order in which help shows them.
-std::span<const Command> commands();
-const Command* find_command(std::string_view name);
-
-// The page of `berth help`, or of one command. Ends with a line end.
-std::string help_page();
+// The page of help for a command. Ends with a line end.
 std::string help_page(const Command& command);
+// Rows of a term and what it means, the meanings aligned, as help shows them.
+std::string term_table(std::span<const std::pair<std::string, std::string_view>> rows);
 
 // The candidate that `word` most likely means; empty if none is close.
 std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);

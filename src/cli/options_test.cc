@@ -1,8 +1,6 @@
-#include "berth/options.h"
+#include "cli/options.h"
 
 #include <gtest/gtest.h>
-
-#include "berth/commands.h"
 
 namespace berth::cli {
 namespace {
@@ -60,17 +58,6 @@ TEST(Options, ReportWhatIsWrong) {
   EXPECT_EQ(parse(kRun, {"--quiet=1", "a"}).error().message, "--quiet takes no value");
   EXPECT_EQ(parse(kRun, {"--dri", "x", "a"}).error().hint, "did you mean --dir? `berth help run` lists all options");
   EXPECT_EQ(parse(kCheck, {"1", "2", "3"}).error().message, "too many arguments: 3");
-}
-
-TEST(Options, OfAllCommandsAreWellFormed) {
-  for (const Command& c : commands()) {
-    EXPECT_EQ(find_command(c.name), &c);
-    EXPECT_FALSE(c.summary.empty());
-    for (const Option& o : c.options) {
-      EXPECT_TRUE(o.name.starts_with("--")) << o.name;
-      EXPECT_FALSE(o.help.empty()) << o.name;
-    }
-  }
 }
 
 TEST(Nearest, FindsTyposAndPrefixes) {

@@ -1,4 +1,4 @@
-#include "berth/output.h"
+#include "cli/output.h"
 
 #include <unistd.h>
 
@@ -6,17 +6,6 @@
 #include <cstring>
 
 namespace berth::cli {
-namespace {
-
-// One write, so that messages of several processes do not mix.
-void print(std::string_view message, std::string_view hint) {
-  std::string text = std::string(message) + "\n";
-  if (!hint.empty()) text += "  " + std::string(hint) + "\n";
-  write_all(STDERR_FILENO, text);
-}
-
-}  // namespace
-
 int write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t n = write(fd, text.data(), text.size());
@@ -41,21 +30,20 @@ int Output::finish(int exit_code) {
   return exit_code != 0 ? exit_code : kExitFailure;
 }
 
-void print_error(std::string_view message, std::string_view hint) { print("berth: " + std::string(message), hint); }
+void print_message(std::string_view message, std::string_view hint) {
+  // One write, so that messages of several processes do not mix.
+  std::string text = std::string(message) + "\n";
+  if (!hint.empty()) text += "  " + std::string(hint) + "\n";
+  write_all(STDERR_FILENO, text);
+}
+
+void print_error(std::string_view message, std::string_view hint) {
+  print_message(std::string(program_name()) + ": " + std::string(message), hint);
+}
 
 int usage_error(const UsageError& error) {
   print_error(error.message, error.hint);
   return kExitUsage;
-}
-
-int load_error(const engine::LoadFailure& failure) {
-  if (failure.error.kind() == ErrorKind::Io) {
-    print_error(failure.message, failure.hint);
-  } else {
-    // The form of compilers, "app.wat:3:14: error: …", which editors find their way by.
-    print(failure.message, failure.hint);
-  }
-  return kExitFailure;
 }
 
 }  // namespace berth::cli

@@ -1,11 +1,10 @@
-// What Berth itself prints: results to standard output, messages to standard error. Nothing here
+// What a program itself prints: results to standard output, messages to standard error. Nothing here
 // throws or allocates a stream object; used by one thread unless said otherwise.
 #pragma once
 
 #include <string_view>
 
-#include "berth/options.h"
-#include "engine/engine.h"
+#include "cli/options.h"
 
 namespace berth::cli {
 
@@ -34,11 +33,11 @@ class Output {
 // Writes all of `text` to a descriptor; 0 or the errno. From any thread.
 int write_all(int fd, std::string_view text);
 
-// "berth: message" and below it "  hint" when there is one, to standard error. From any thread.
+// `message` and below it "  hint" when there is one, to standard error. From any thread.
+void print_message(std::string_view message, std::string_view hint = {});
+// The same with the program's name before it: "berth: message".
 void print_error(std::string_view message, std::string_view hint = {});
-// The same for what is wrong with the way Berth was called; kExitUsage.
+// The same for what is wrong with the way the program was called; kExitUsage.
 int usage_error(const UsageError& error);
-// Prints why a module could not be loaded; kExitFailure.
-int load_error(const engine::LoadFailure& failure);
 
 }  // namespace berth::cli

@@ -1,4 +1,4 @@
-#include "berth/streams.h"
+#include "cli/streams.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "berth/units.h"
+#include "cli/units.h"
 
 #include <gtest/gtest.h>
 
