@@ -110,9 +110,8 @@ llvm::Function* Partition::function(u32 index) {
 
 llvm::DISubprogram* Partition::subprogram(llvm::Function& function, u32 index) {
   auto* type = debug_.createSubroutineType(debug_.getOrCreateTypeArray({}));
-  const std::string symbol = function.getName().str();
-  const std::string name = symbol.substr(0, symbol.rfind('['));
-  auto* scope = debug_.createFunction(file_, name, symbol, file_, wasm().functions[index].body.offset, type, 0,
+  // Debug information of kind LineTablesOnly has no linkage names.
+  auto* scope = debug_.createFunction(file_, function.getName(), {}, file_, wasm().functions[index].body.offset, type, 0,
                                       llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition);
   function.setSubprogram(scope);
   return scope;
