@@ -116,12 +116,13 @@ function(berth_library name)
   berth_add_header_check(${name} ${name} "${CMAKE_CURRENT_SOURCE_DIR}" "${headers}" berth::${name})
 endfunction()
 
-# berth_program(NAME TARGET target [DEPS lib…] [TEST_DEPS lib…] [LINK target…])
+# berth_program(NAME TARGET target [DYNAMIC] [DEPS lib…] [TEST_DEPS lib…] [LINK target…])
 #
 # Declares the program NAME from the calling folder. Everything but main.cc goes into a library of
-# its own, so that unit tests can link it. Its headers are included as "NAME/x.h".
+# its own, so that unit tests can link it. Its headers are included as "NAME/x.h". DYNAMIC is for a program
+# that needs shared libraries even where programs are static.
 function(berth_program name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TARGET" "DEPS;TEST_DEPS;LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "DYNAMIC" "TARGET" "DEPS;TEST_DEPS;LINK")
   berth_glob_folder()
   set(main "${CMAKE_CURRENT_SOURCE_DIR}/main.cc")
   list(REMOVE_ITEM sources "${main}")
@@ -143,7 +144,7 @@ function(berth_program name)
     add_executable(${arg_TARGET} "${main}")
     set_target_properties(${arg_TARGET} PROPERTIES OUTPUT_NAME ${name})
     target_link_libraries(${arg_TARGET} PRIVATE ${parts})
-    if(BERTH_STATIC)
+    if(BERTH_STATIC AND NOT arg_DYNAMIC)
       target_link_options(${arg_TARGET} PRIVATE -static-pie)
     endif()
     if(BERTH_STRIP)

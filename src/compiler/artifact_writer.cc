@@ -36,10 +36,8 @@ std::vector<u8> make_section(const Metadata& metadata, const wasm::Module& modul
   header.module_bytes = options.embed_module ? module.bytes.size() : 0;
   header.options = options.options;
   header.defined_functions = static_cast<u32>(metadata.functions.size());
-  header.target = chars(options.target.name);
-  std::string cpu = options.target.cpu;
-  if (!options.target.features.empty()) cpu += " " + options.target.features;
-  header.cpu = chars(cpu);
+  header.target = chars(options.target);
+  header.cpu = chars(options.cpu);
   header.compiler = chars(options.compiler);
   header.functions = items(metadata.functions);
   header.types = items(metadata.types);

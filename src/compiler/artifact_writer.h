@@ -6,13 +6,13 @@
 #include <vector>
 
 #include "base/result.h"
-#include "compiler/compiler.h"
 #include "wasm/module.h"
 
 namespace berth::compiler {
 
 struct ArtifactOptions {
-  Target target;
+  std::string target;        // "x86_64-linux"
+  std::string cpu;           // what needed_cpu says
   std::string compiler;      // its name and version
   u32 options = 0;           // abi::ArtifactOption bits
   bool debug_info = false;   // whether the file keeps its DWARF, for debuggers

@@ -291,7 +291,8 @@ TEST_F(MetadataTest, RefusesWhatDoesNotFit) {
 TEST(ArtifactWriter, WritesWhatItSays) {
   for (const bool debug_info : {false, true}) {
     ArtifactOptions options;
-    options.target = {"x86_64-linux", "x86-64-v2", "+sse4.2 +popcnt"};
+    options.target = "x86_64-linux";
+    options.cpu = "x86-64-v2 +sse4.2 +popcnt";
     options.compiler = "berth 1";
     options.options = abi::kCountsFuel;
     options.debug_info = debug_info;

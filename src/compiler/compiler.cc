@@ -10,11 +10,11 @@
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/MC/TargetRegistry.h>
-#include <llvm/Support/TargetSelect.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/TargetParser/Host.h>
 
 #include "compiler/ir.h"
+#include "compiler/llvm_targets.h"
 #include "compiler/optimize.h"
 #include "compiler/translate.h"
 
@@ -31,20 +31,6 @@ const char* triple_of(const std::string& target) {
   if (target == "x86_64-linux") return "x86_64-unknown-linux-gnu";
   if (target == "aarch64-linux") return "aarch64-unknown-linux-gnu";
   return nullptr;
-}
-
-void initialize_llvm() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    LLVMInitializeAArch64TargetInfo();
-    LLVMInitializeAArch64Target();
-    LLVMInitializeAArch64TargetMC();
-    LLVMInitializeAArch64AsmPrinter();
-  });
 }
 
 Result<std::unique_ptr<llvm::TargetMachine>> make_machine(const Target& target, u32 optimization) {

@@ -1,6 +1,7 @@
 #include "os/file.h"
 
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,6 +40,76 @@ Result<std::vector<u8>> read_descriptor(int descriptor, const std::string& name,
   }
   bytes.resize(filled);
   return bytes;
+}
+
+namespace {
+
+// An open file without a name, in a folder; where file systems cannot do that, one with a name that is taken back.
+class NewFile {
+ public:
+  NewFile(const std::string& folder, u32 mode) : folder_(folder) {
+    descriptor_ = open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+    if (descriptor_ >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)) return;
+    name_ = random_name();
+    descriptor_ = open(name_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
+    if (descriptor_ < 0) name_.clear();
+  }
+  ~NewFile() {
+    if (!name_.empty()) unlink(name_.c_str());
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  NewFile(const NewFile&) = delete;
+
+  bool is_open() const { return descriptor_ >= 0; }
+
+  // Each of the following returns 0 or the errno.
+  int write(std::span<const u8> bytes) const {
+    while (!bytes.empty()) {
+      const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return errno;
+      bytes = bytes.subspan(static_cast<size_t>(n));
+    }
+    return fsync(descriptor_) == 0 ? 0 : errno;
+  }
+  int put_at(const std::string& path) {
+    if (name_.empty()) {
+      std::string name = random_name();
+      const std::string self = "/proc/self/fd/" + std::to_string(descriptor_);
+      if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) != 0) return errno;
+      name_ = std::move(name);
+    }
+    if (rename(name_.c_str(), path.c_str()) != 0) return errno;
+    name_.clear();
+    const int folder = open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return errno;
+    const int result = fsync(folder) == 0 || errno == EINVAL ? 0 : errno;
+    close(folder);
+    return result;
+  }
+
+ private:
+  std::string random_name() const {
+    u64 number = 0;
+    while (getrandom(&number, sizeof number, 0) != sizeof number) continue;
+    return folder_ + "/.berth-" + std::to_string(number) + ".tmp";
+  }
+
+  const std::string folder_;
+  std::string name_;  // while it has one that is not its own
+  int descriptor_;
+};
+
+}  // namespace
+
+Result<> replace_file(const std::string& path, std::span<const u8> bytes, u32 mode) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  NewFile file(folder, mode);
+  int error = file.is_open() ? file.write(bytes) : errno;
+  if (error == 0) error = file.put_at(path);
+  if (error != 0) return fail(os_error(error, "cannot write " + path));
+  return {};
 }
 
 }  // namespace berth::os

@@ -1,0 +1,43 @@
+#include "compiler/cpu_features.h"
+
+#include <llvm/MC/MCSubtargetInfo.h>
+#include <llvm/MC/TargetRegistry.h>
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+
+#include "compiler/llvm_targets.h"
+
+namespace berth::compiler {
+namespace {
+
+constexpr std::string_view kX86Features[] = {
+#define BERTH_X86_FEATURE(name, leaf, subleaf, reg, bit, state) name,
+#include "spec/cpu_features.def"
+#undef BERTH_X86_FEATURE
+};
+
+}  // namespace
+
+Result<std::string> needed_cpu(const Target& target) {
+  const bool is_x86 = target.name == "x86_64-linux";
+  const std::string triple = is_x86 ? "x86_64-unknown-linux-gnu" : "aarch64-unknown-linux-gnu";
+  initialize_llvm();
+  std::string why;
+  const llvm::Target* found = llvm::TargetRegistry::lookupTarget(triple, why);
+  if (!found) return fail(ErrorCode::UnknownTarget, why);
+  const std::unique_ptr<llvm::MCSubtargetInfo> info(found->createMCSubtargetInfo(triple, target.cpu, target.features));
+  if (!info || !info->isCPUStringValid(target.cpu))
+    return fail(ErrorCode::UnknownTarget, "no CPU is called " + target.cpu);
+  std::string out = target.cpu;
+  for (const llvm::SubtargetFeatureKV& feature : info->getAllProcessorFeatures()) {
+    if (!info->hasFeature(feature.Value)) continue;
+    if (is_x86 && std::ranges::find(kX86Features, std::string_view(feature.Key)) == std::end(kX86Features)) continue;
+    out += " +";
+    out += feature.Key;
+  }
+  return out;
+}
+
+}  // namespace berth::compiler
