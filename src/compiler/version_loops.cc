@@ -328,7 +328,10 @@ class Versioning {
     const bool stays_when_true = fast.contains(branch->getSuccessor(0));
     branch->setCondition(ir.CreateICmp(stays_when_true ? ICmpInst::ICMP_NE : ICmpInst::ICMP_EQ, counter, steps));
 
-    ir.SetInsertPoint(header, header->getFirstInsertionPt());
+    // What follows is put before this mark, which stays while instructions around it are replaced.
+    auto* const mark = llvm::BinaryOperator::CreateAdd(counter, counter);
+    mark->insertInto(header, header->getFirstInsertionPt());
+    ir.SetInsertPoint(mark);
     std::map<size_t, Value*> distances;  // by pattern: how far the lowest index is from where it started
     std::map<std::pair<size_t, Value*>, Value*> places;
     for (size_t i = 0; i < checks_.size(); ++i) {
@@ -374,6 +377,7 @@ class Versioning {
         use.set(index);
       }
     }
+    mark->eraseFromParent();
   }
 
   Value* step_of(const Pattern& pattern, Loop& fast) {
