@@ -107,9 +107,10 @@ struct InlinedCall {
   u32 inlined_at;
 };
 
-// Where the loop whose `loop` instruction is at byte `wasm_offset` of the module may be entered from the
-// interpreter: void entry(InstanceContext*, Slot* frame), C convention. It reads the locals and the operands below
-// the loop from the interpreter's frame, runs the function to its end and leaves the results at the frame's start.
+// Where the loop whose `loop` instruction is at byte `wasm_offset` of the function's body (Module::body) may be entered
+// from the interpreter: void entry(InstanceContext*, Slot* frame), C convention. It reads the locals, the loop's
+// parameters and the operands below it from the interpreter's frame, runs the function to its end and leaves the
+// results at the frame's start.
 struct LoopEntry {
   u32 function;
   u32 wasm_offset;

@@ -73,6 +73,9 @@ inline std::vector<u32> passing(const wasm::FuncType& type) {
   return places;
 }
 
+// Slots between the locals of an interpreter's frame and its operands, whose places are in order of height.
+inline constexpr u32 kFrameHeaderSlots = 3;
+
 // Slots of all parameters or results: what `enter` and `exit` use.
 inline u32 slot_count(const std::vector<wasm::ValType>& types) {
   u32 slots = 0;

@@ -139,6 +139,8 @@ class Compilation {
     context.setDiscardValueNames(!plan_.options.dump);
     Partition partition(plan_, context, *machine);
     for (const u32 f : work.functions) Translator(partition, f).run();
+    if (first)
+      for (const LoopRef& loop : plan_.options.loops) Translator(partition, loop.function, loop.offset).run();
     if (level > 1) add_copies(partition);
     if (first) add_trampolines(partition);
     const auto module = partition.take();

@@ -11,6 +11,12 @@
 
 namespace berth::compiler {
 
+// A loop by its function and the byte in the function's body (Module::body) where its `loop` instruction is.
+struct LoopRef {
+  u32 function;
+  u32 offset;
+};
+
 struct Options {
   std::string target = "x86_64-linux";  // or "aarch64-linux"
   std::string cpu = "native";           // LLVM's name of a CPU; "native" is this machine's, "generic" a baseline
@@ -22,6 +28,8 @@ struct Options {
   // Functions to compile, by index in the function index space; empty is all. Calls to others go through
   // FunctionInstance (abi::kPartial).
   std::vector<u32> functions;
+  // Loops to make entries for (abi::LoopEntry).
+  std::vector<LoopRef> loops;
   // Called from any thread when more is done: function bodies finished, their bytes.
   std::function<void(u32 functions, u64 bytes)> progress;
   // For tests and development: called with the textual IR of each partition, before and after optimization.
@@ -40,7 +48,7 @@ Result<Target> resolve_target(const Options& options);
 std::string compiler_version();
 
 // Relocatable objects (ELF), one a partition, with symbols as link.h expects them: `<name>[i]` function i,
-// `.enter[t]` and `.exit[t]` the trampolines of type t.
+// `.enter[t]` and `.exit[t]` the trampolines of type t, `.loop[i][o]` loop entries.
 Result<std::vector<std::vector<u8>>> compile_objects(const wasm::Module& module, const Options& options);
 
 }  // namespace berth::compiler

@@ -108,10 +108,20 @@ llvm::Function* Partition::function(u32 index) {
   return f;
 }
 
+llvm::Function* Partition::loop_entry(const LoopRef& loop) {
+  auto* ptr = llvm::PointerType::get(context_, 0);
+  auto* f = llvm::Function::Create(llvm::FunctionType::get(llvm::Type::getVoidTy(context_), {ptr, ptr}, false),
+                                   llvm::Function::ExternalLinkage,
+                                   ".loop[" + std::to_string(loop.function) + "][" + std::to_string(loop.offset) + "]", *module_);
+  f->setVisibility(llvm::GlobalValue::HiddenVisibility);
+  set_attributes(*f);
+  return f;
+}
+
 llvm::DISubprogram* Partition::subprogram(llvm::Function& function, u32 index) {
   auto* type = debug_.createSubroutineType(debug_.getOrCreateTypeArray({}));
   // Debug information of kind LineTablesOnly has no linkage names.
-  auto* scope = debug_.createFunction(file_, function.getName(), {}, file_, wasm().functions[index].body.offset, type, 0,
+  auto* scope = debug_.createFunction(file_, plan_.symbol(index), {}, file_, wasm().functions[index].body.offset, type, 0,
                                       llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition);
   function.setSubprogram(scope);
   return scope;

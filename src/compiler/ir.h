@@ -51,6 +51,8 @@ class Partition {
 
   // A function of the wasm module, declared when it is not here.
   llvm::Function* function(u32 index);
+  // void (InstanceContext*, Slot* frame): the way into a loop of it (abi::LoopEntry).
+  llvm::Function* loop_entry(const LoopRef& loop);
   // Its debug scope, whose lines are byte offsets in the module.
   llvm::DISubprogram* subprogram(llvm::Function& function, u32 index);
 

@@ -12,10 +12,10 @@ using abi::TrapCode;
 using wasm::ValKind;
 using wasm::ValType;
 
-Translator::Translator(Partition& partition, u32 function)
+Translator::Translator(Partition& partition, u32 function, std::optional<u32> loop)
     : p_(partition), module_(partition.wasm()), index_(function), type_(module_.func_type(wasm::FuncIdx(function))),
-      f_(*partition.function(function)), ir_(partition.context()), entry_(partition.context()),
-      reader_(module_.body(wasm::FuncIdx(function))) {}
+      f_(loop ? *partition.loop_entry({function, *loop}) : *partition.function(function)), ir_(partition.context()), entry_(partition.context()),
+      reader_(module_.body(wasm::FuncIdx(function))), loop_(loop) {}
 
 void Translator::run() {
   scope_ = p_.subprogram(f_, index_);
@@ -27,7 +27,8 @@ void Translator::run() {
 
   auto argument = f_.arg_begin();
   self_ = argument++;
-  if (abi::returns_in_memory(type_)) results_ = argument++;
+  if (loop_) frame_ = argument++;
+  else if (abi::returns_in_memory(type_)) results_ = argument++;
   auto add_local = [&](ValType t, Value initial) {
     auto* local = entry_.CreateAlloca(type(t));
     entry_.CreateStore(initial, local);
@@ -37,7 +38,9 @@ void Translator::run() {
   const auto places = abi::passing(type_);
   for (size_t i = 0; i < places.size(); ++i) {
     const ValType& t = type_.params[i];
-    add_local(t, places[i] == abi::kInRegister ? static_cast<Value>(argument++) : overflow_load(t, places[i]));
+    // A loop's entry sets all locals when it is known which block it goes to.
+    if (loop_) add_local(t, zero(t));
+    else add_local(t, places[i] == abi::kInRegister ? static_cast<Value>(argument++) : overflow_load(t, places[i]));
   }
   for (u32 groups = reader_.leb_u32(); groups > 0; --groups) {
     const u32 count = reader_.leb_u32();
@@ -56,6 +59,41 @@ void Translator::run() {
     wasm::decode_op(reader_, *this);
   }
   CHECK(reader_.ok());
+  if (loop_) finish_loop_entry();
+}
+
+// Whatever is on the operand stack where the marked loop begins may come from the frame as well.
+void Translator::mark_loop(Control& loop) {
+  loop_header_ = loop.target;
+  u32 slot = abi::kFrameHeaderSlots;
+  for (const ValType& t : local_types_) slot += t.is_vector() ? 2 : 1;
+  for (size_t i = 0; i < stack_.size(); ++i) {
+    Operand& o = stack_[i];
+    if (i >= loop.height) {
+      frame_values_.emplace_back(loop.phis[i - loop.height], slot);
+    } else if (!llvm::isa<llvm::Constant>(o.value)) {
+      auto* phi = llvm::PHINode::Create(type(o.type), 2, "", loop.target);
+      phi->addIncoming(o.value, ir_.GetInsertBlock());
+      frame_values_.emplace_back(phi, slot);
+      o.value = phi;
+    }
+    slot += o.type.is_vector() ? 2 : 1;
+  }
+}
+
+// Lets the entry block read the frame and go to the loop. What only led up to the loop is left without a way to it.
+void Translator::finish_loop_entry() {
+  CHECK(loop_header_ != nullptr);
+  llvm::BasicBlock& start = f_.getEntryBlock();
+  start.getTerminator()->eraseFromParent();
+  ir_.SetInsertPoint(&start);
+  ir_.SetCurrentDebugLocation(llvm::DebugLoc());
+  const auto locals = load_slots(local_types_, frame_);
+  for (size_t i = 0; i < locals.size(); ++i) ir_.CreateStore(locals[i], locals_[i]);
+  for (const auto& [phi, slot] : frame_values_) {
+    phi->addIncoming(ir_.CreateAlignedLoad(phi->getType(), offset(frame_, u64{slot} * 8), llvm::Align(8)), &start);
+  }
+  ir_.CreateBr(loop_header_);
 }
 
 Translator::Block Translator::new_block(const char* name) { return llvm::BasicBlock::Create(p_.context(), name, &f_); }

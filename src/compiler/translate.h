@@ -16,7 +16,9 @@ inline constexpr u64 kExceptionTagOffset = sizeof(abi::Object);
 
 class Translator {
  public:
-  Translator(Partition& partition, u32 function);
+  // With `loop`, the byte offset in the body of a `loop` instruction, makes the way into that loop instead of the
+  // function.
+  Translator(Partition& partition, u32 function, std::optional<u32> loop = std::nullopt);
   void run();
 
   // One instruction, from wasm::decode_op.
@@ -154,6 +156,10 @@ class Translator {
   Value field_value(Value stored, const wasm::FieldType& field, bool is_signed);
   Value field_store(Value v, const wasm::FieldType& field);
 
+  // The way into a loop.
+  void mark_loop(Control& loop);
+  void finish_loop_entry();
+
   // Control.
   void block_types(const wasm::BlockType& t, std::vector<wasm::ValType>& params, std::vector<wasm::ValType>& results);
   Control& frame(u32 depth) { return control_[control_.size() - 1 - depth]; }
@@ -205,6 +211,11 @@ class Translator {
   std::vector<llvm::AllocaInst*> locals_;
   std::vector<wasm::ValType> local_types_;
   std::unordered_map<u32, Value> bases_;  // of memories that never move
+  // Of the way into a loop: where the loop instruction is, the interpreter's frame, the values to read from it.
+  const std::optional<u32> loop_;
+  Value frame_ = nullptr;
+  Block loop_header_ = nullptr;
+  std::vector<std::pair<llvm::PHINode*, u32>> frame_values_;  // with their slots
   Value self_ = nullptr;     // the InstanceContext
   Value results_ = nullptr;  // where results go that are returned in memory
   const std::vector<wasm::BranchHint>* hints_ = nullptr;

@@ -41,6 +41,7 @@ void Translator::enter(Op op, const wasm::BlockType& t) {
   for (const ValType& l : label_types(c)) c.phis.push_back(llvm::PHINode::Create(type(l), 2, "", c.target));
   if (op == Op::Loop) {
     const auto values = top_values(c.params.size());
+    if (loop_ && reader_.offset_of(op_start_) == *loop_) mark_loop(c);
     jump(c, values);
     ir_.SetInsertPoint(c.target);
     stack_.resize(c.height);
@@ -134,7 +135,10 @@ void Translator::mark_dead() {
 
 void Translator::return_values() {
   const auto values = top_values(type_.results.size());
-  if (abi::returns_in_memory(type_)) {
+  if (loop_) {
+    store_slots(values, type_.results, frame_);
+    ir_.CreateRetVoid();
+  } else if (abi::returns_in_memory(type_)) {
     store_slots(values, type_.results, results_);
     ir_.CreateRetVoid();
   } else if (values.empty()) {
@@ -305,6 +309,13 @@ void Translator::throw_tag(u32 tag) {
 
 // The arguments are on the operand stack.
 void Translator::finish_call(const wasm::FuncType& type, Value callee, Value target, bool is_tail) {
+  if (is_tail && loop_) {
+    // The interpreter's frame takes the results, so this one has to stay.
+    finish_call(type, callee, target, false);
+    return_values();
+    mark_dead();
+    return;
+  }
   std::vector<Value> arguments{target};
   Value area = nullptr;
   if (abi::returns_in_memory(type)) {
