@@ -114,6 +114,7 @@ class Translator {
   void integer_division(Op op, Value a, Value b);
   void truncate(Op op, Value v);
   Value minimum(Value a, Value b, bool is_max);
+  Value smaller(Value a, Value b, bool is_max);
   Value quiet(Value v);
   Value fp(Value v);  // with deterministic NaNs: the canonical one when it is a NaN
   void wide(Op op);

@@ -2,6 +2,7 @@
 #include "compiler/translate.h"
 
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/IntrinsicsX86.h>
 
 namespace berth::compiler {
 
@@ -37,16 +38,27 @@ Translator::Value Translator::quiet(Value v) {
   return ir_.CreateSelect(ir_.CreateFCmpUNO(v, v), quieted, v);
 }
 
+// What x86-64's minimum and maximum give: the second operand unless the first is better.
+Translator::Value Translator::smaller(Value a, Value b, bool is_max) {
+  namespace I = llvm::Intrinsic;
+  const bool is_double = a->getType()->getScalarType()->isDoubleTy();
+  // As comparisons, those of <2 x double> are lost among casts from and to the type of v128.
+  if (is_x86() && a->getType()->isVectorTy()) {
+    return ir_.CreateIntrinsic(is_double ? (is_max ? I::x86_sse2_max_pd : I::x86_sse2_min_pd)
+                                         : (is_max ? I::x86_sse_max_ps : I::x86_sse_min_ps), {}, {a, b});
+  }
+  return ir_.CreateSelect(is_max ? ir_.CreateFCmpOGT(a, b) : ir_.CreateFCmpOLT(a, b), a, b);
+}
+
 // Also of vectors.
 Translator::Value Translator::minimum(Value a, Value b, bool is_max) {
   if (is_x86()) {
-    // What LLVM makes of its intrinsic returns signalling NaNs as they are, and branches on scalars. The machine's
-    // minimum gives its second operand when zeros meet, so both orders together have both signs.
+    // What LLVM makes of its intrinsic returns signalling NaNs as they are, and branches on scalars. When zeros meet,
+    // both orders together have both signs.
     llvm::Type* const t = a->getType();
     llvm::Type* const bits = t->getWithNewType(ir_.getIntNTy(t->getScalarSizeInBits()));
-    const auto better = is_max ? CmpInst::FCMP_OGT : CmpInst::FCMP_OLT;
-    const Value one = ir_.CreateBitCast(ir_.CreateSelect(ir_.CreateFCmp(better, a, b), a, b), bits);
-    const Value other = ir_.CreateBitCast(ir_.CreateSelect(ir_.CreateFCmp(better, b, a), b, a), bits);
+    const Value one = ir_.CreateBitCast(smaller(a, b, is_max), bits);
+    const Value other = ir_.CreateBitCast(smaller(b, a, is_max), bits);
     const Value joined = ir_.CreateBitCast(is_max ? ir_.CreateAnd(one, other) : ir_.CreateOr(one, other), t);
     return fp(ir_.CreateSelect(ir_.CreateFCmpUNO(a, b), ir_.CreateFAdd(a, b), joined));
   }

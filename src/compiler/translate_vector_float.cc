@@ -38,9 +38,9 @@ Translator::Value Translator::truncate_lanes(Value v, bool is_signed) {
     const Value a = ir_.CreateBitCast(ir_.CreateAnd(raw, mask(ir_.CreateFCmpORD(v, none))), v->getType());
     if (!from_64) return ir_.CreateXor(convert(a), mask(ir_.CreateFCmpOGE(a, splat(a, 0x1p31))));
     const Value highest = splat(a, 0x1p31 - 1);
-    return ir_.CreateIntrinsic(I::x86_sse2_cvttpd2dq, {}, {ir_.CreateSelect(ir_.CreateFCmpOLT(a, highest), a, highest)});
+    return ir_.CreateIntrinsic(I::x86_sse2_cvttpd2dq, {}, {smaller(a, highest, false)});
   }
-  const Value a = ir_.CreateSelect(ir_.CreateFCmpOGT(v, none), v, none);
+  const Value a = smaller(v, none, true);
   if (!from_64) {
     // What the signed conversion gives, and what exceeds it, up to 2^31 - 1.
     const Value excess = ir_.CreateFSub(a, splat(a, 0x1p31));
@@ -49,7 +49,7 @@ Translator::Value Translator::truncate_lanes(Value v, bool is_signed) {
   }
   // An integer below 2^52 is in the low bits once 2^52 has been added.
   const Value highest = splat(a, 0x1p32 - 1);
-  const Value within = ir_.CreateSelect(ir_.CreateFCmpOLT(a, highest), a, highest);
+  const Value within = smaller(a, highest, false);
   const Value raw = ir_.CreateFAdd(ir_.CreateUnaryIntrinsic(I::trunc, within), splat(a, 0x1p52));
   return ir_.CreateShuffleVector(ir_.CreateBitCast(raw, ints), llvm::Constant::getNullValue(ints), {0, 2, 4, 4});
 }
@@ -105,8 +105,8 @@ bool Translator::vector_float(Op op) {
     BERTH_BOTH(Div): return done(fp(ir_.CreateFDiv(a, b)));
     BERTH_BOTH(Min): return done(minimum(a, b, false));
     BERTH_BOTH(Max): return done(minimum(a, b, true));
-    BERTH_BOTH(Pmin): return done(ir_.CreateSelect(ir_.CreateFCmpOLT(b, a), b, a));
-    BERTH_BOTH(Pmax): return done(ir_.CreateSelect(ir_.CreateFCmpOLT(a, b), b, a));
+    BERTH_BOTH(Pmin): return done(smaller(b, a, false));
+    BERTH_BOTH(Pmax): return done(smaller(b, a, true));
     default: return false;
   }
 }
@@ -138,14 +138,15 @@ bool Translator::vector_relaxed(Op op) {
   auto extreme = [&](u32 bits, bool is_max) {
     const Value b = pop_as(bits, true), a = pop_as(bits, true);
     if (!fast_x86) return done(minimum(a, b, is_max));
-    return done(fp(ir_.CreateSelect(is_max ? ir_.CreateFCmpOGT(a, b) : ir_.CreateFCmpOLT(a, b), a, b)));
+    return done(fp(smaller(a, b, is_max)));
   };
   auto dot = [&](Value a, Value b) -> Value {
     if (fast_x86) return ir_.CreateIntrinsic(I::x86_ssse3_pmadd_ub_sw_128, {}, {b, a});
-    const Value products = ir_.CreateNSWMul(widen(a, true), widen(b, true));
-    std::vector<int> even, odd;
-    for (int i = 0; i < 16; i += 2) even.push_back(i), odd.push_back(i + 1);
-    return ir_.CreateBinaryIntrinsic(I::sadd_sat, ir_.CreateShuffleVector(products, even), ir_.CreateShuffleVector(products, odd));
+    // Even and odd lanes in place, extended: no product of bytes overflows.
+    const Value x = ir_.CreateBitCast(a, lanes_type(16)), y = ir_.CreateBitCast(b, lanes_type(16));
+    auto even = [&](Value v) { return ir_.CreateAShr(ir_.CreateShl(v, 8), 8); };
+    const Value low = ir_.CreateMul(even(x), even(y)), high = ir_.CreateMul(ir_.CreateAShr(x, 8), ir_.CreateAShr(y, 8));
+    return ir_.CreateBinaryIntrinsic(I::sadd_sat, low, high);
   };
   switch (op) {
     case Op::I8x16RelaxedSwizzle: {
