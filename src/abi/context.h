@@ -144,6 +144,8 @@ struct StoreContext {
   Slot* overflow;                  // kOverflowSlots: arguments that native calls have no registers for
   InstanceContext* caller;         // whose code calls: native code sets it right before each call that may reach a
                                    // host function (of imports, indirect, by reference); see Builtin::CallOut
+  u64 guest_sp, guest_fp;          // native code's stack and frame pointer at the call of the builtin that runs; builtins set it
+  u64 native_limit;                // builtins are refused to native code whose stack pointer is below
 };
 
 // Per instance. Arrays are indexed by the module's index spaces, imports first unless said otherwise.

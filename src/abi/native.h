@@ -21,6 +21,7 @@
 //     calls `code` with the arguments in `slots` and leaves the results there; `overflow` is the store's;
 //   result exit(FunctionInstance*, [Slot* results,] params...)
 //     calls StoreContext::builtins' CallOut(FunctionInstance::context, which may be null, the instance, slots).
+// A host function is told which instance called it: that of StoreContext::caller.
 //
 // Traps: a memory access that faults at an address within a guarded reservation of the store is
 // MemoryOutOfBounds; a trap instruction (x86-64: ud1 with the code as displacement of its operand, as
