@@ -1,20 +1,22 @@
 // Hardware faults as something a part of the program may handle: memory it guards, divisions it
-// lets the processor check. A fault that nobody claims goes where it went before (an earlier
-// handler, or the default that ends the process), so real crashes stay crashes.
+// lets the processor check, instructions that trap. A fault that nobody claims goes where it went before
+// (an earlier handler, or the default that ends the process), so real crashes stay crashes. A nudge is a
+// fault that another thread asks for.
 #pragma once
 
 #include "base/result.h"
 
 namespace berth::os {
 
-enum class FaultKind : u8 { Memory, Bus, Arithmetic };  // SIGSEGV, SIGBUS, SIGFPE
+// SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP; a nudge.
+enum class FaultKind : u8 { Memory, Bus, Arithmetic, Illegal, Breakpoint, Nudge };
 
 // A fault under way, on the thread that faulted.
 class Fault {
  public:
   Fault(FaultKind kind, void* address, void* context) : kind_(kind), address_(address), context_(context) {}
   FaultKind kind() const { return kind_; }
-  // The address that was accessed; of the instruction for Arithmetic.
+  // The address that was accessed; of the instruction for Arithmetic, Illegal and Breakpoint; null for Nudge.
   void* address() const { return address_; }
   // The platform's ucontext_t.
   void* context() const { return context_; }
@@ -44,5 +46,13 @@ Result<> add_fault_handler(FaultHandler handler, void* data);
 // Gives the calling thread a signal stack of its own, once, so that a fault can be handled when its
 // stack has run out. Released when the thread ends. Cheap when already done.
 Result<> ensure_signal_stack();
+
+// The calling thread, for `nudge`. Cheap.
+int this_thread();
+
+// Interrupts a thread of this process wherever it stands and asks the fault handlers, there, with
+// FaultKind::Nudge; one that nobody claims is over. System calls that can go on do so afterwards. Nothing
+// happens when the thread is gone or has no signal stack. A handler must have been added before. Any thread.
+void nudge(int thread);
 
 }  // namespace berth::os

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "os/memory.h"
@@ -39,6 +40,50 @@ TEST(Fault, HandlerClaimsItsOwn) {
   }).join();
   EXPECT_EQ(lazy->faults, 2);
 }
+
+// Ends a loop that looks at nothing else by moving the thread elsewhere.
+struct Spin {
+  std::atomic<int> thread{0};
+  std::atomic<bool> go_on{true};
+  std::atomic<int> nudges{0};
+};
+Spin g_spin;
+bool stop_spinning(Fault& fault, void*) {
+  if (fault.kind() != FaultKind::Nudge) return false;
+  ++g_spin.nudges;
+  g_spin.go_on = false;
+  return true;
+}
+
+TEST(Fault, NudgeReachesAThread) {
+  ASSERT_TRUE(add_fault_handler(stop_spinning, nullptr));
+  std::thread spinning([] {
+    ASSERT_TRUE(ensure_signal_stack());
+    g_spin.thread = this_thread();
+    while (g_spin.go_on) {
+    }
+  });
+  while (g_spin.thread == 0) std::this_thread::yield();
+  nudge(g_spin.thread);
+  spinning.join();
+  EXPECT_EQ(g_spin.nudges, 1);
+  nudge(g_spin.thread);  // gone
+  raise(SIGURG);         // somebody else's
+  EXPECT_EQ(g_spin.nudges, 1);
+}
+
+#if defined(__x86_64__)
+bool skip_trap(Fault& fault, void*) {
+  if (fault.kind() != FaultKind::Illegal) return false;
+  fault.set_pc(fault.pc() + 2);
+  return true;
+}
+
+TEST(Fault, IllegalInstructionsAreFaults) {
+  ASSERT_TRUE(add_fault_handler(skip_trap, nullptr));
+  asm volatile("ud2");
+}
+#endif
 
 #if !defined(__has_feature) || !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
 int signal_of(void (*body)()) {

@@ -40,9 +40,14 @@ class ExecutionStack {
 
 class Fiber {
  public:
+  // Inaccessible bytes below a stack's low(): wider than a page, so that a frame cannot easily step over them.
+  static constexpr u64 kGuardBytes = 64 << 10;
+
   // `body` runs on the new stack of at least `stack_bytes` when the fiber is first resumed; it must
   // not throw. Fails with OutOfMemory.
   static Result<std::unique_ptr<Fiber>> create(u64 stack_bytes, std::function<void(Fiber&)> body);
+  // Gives a fiber whose body has returned another, to be run on the same stack when next resumed, on any thread.
+  void restart(std::function<void(Fiber&)> body);
   // The body must have returned, or never have been started: frames are not unwound.
   ~Fiber();
   Fiber(const Fiber&) = delete;

@@ -79,6 +79,26 @@ TEST(Fiber, ManyInManyThreads) {
   for (auto& thread : threads) thread.join();
 }
 
+TEST(Fiber, RunsAnotherBodyOnTheSameStack) {
+  const void* where[2] = {};
+  auto fiber = make([&](Fiber&) { where[0] = __builtin_frame_address(0); });
+  fiber->resume();
+  std::thread([&] {
+    fiber->restart([&](Fiber& self) {
+      self.suspend();
+      where[1] = __builtin_frame_address(0);
+    });
+    fiber->resume();
+    EXPECT_FALSE(fiber->done());
+    fiber->resume();
+    EXPECT_TRUE(fiber->done());
+  }).join();
+  for (const void* at : where) {
+    EXPECT_GE(static_cast<const u8*>(at), fiber->stack().low());
+    EXPECT_LT(static_cast<const u8*>(at), fiber->stack().high());
+  }
+}
+
 TEST(Fiber, NeverStartedMayBeDropped) {
   make([](Fiber&) { FAIL(); });
 }

@@ -21,10 +21,11 @@ class TimerThread {
     return *thread;
   }
 
-  Result<> set(Alarm& alarm, i64 deadline_ns, std::function<void()> callback) {
+  Result<> set(Alarm& alarm, i64 deadline_ns, i64 period_ns, std::function<bool()> callback) {
     const std::lock_guard lock(mutex_);
     if (!started_) TRY(start());
     alarm.callback_ = std::move(callback);
+    alarm.period_ns_ = period_ns;
     alarm.deadline_ns_ = deadline_ns;
     alarm.is_set_ = true;
     queue_.emplace(deadline_ns, &alarm);
@@ -34,6 +35,7 @@ class TimerThread {
 
   void cancel(Alarm& alarm) {
     std::unique_lock lock(mutex_);
+    alarm.period_ns_ = kCancelled;
     idle_.wait(lock, [&] { return running_ != &alarm; });
     if (!alarm.is_set_) return;
     auto [first, last] = queue_.equal_range(alarm.deadline_ns_);
@@ -48,6 +50,9 @@ class TimerThread {
   }
 
  private:
+  static constexpr i64 kCancelled = -1;
+  static bool cancelling(const Alarm& alarm) { return alarm.period_ns_ == kCancelled; }
+
   Result<> start() {
     // Signals are for threads that expect them: the new one inherits a mask that blocks all.
     sigset_t all, before;
@@ -86,9 +91,14 @@ class TimerThread {
       running_ = &alarm;
       wakes_at_ = 0;  // awake: it will look at the queue by itself
       lock.unlock();
-      alarm.callback_();
+      const bool again = alarm.callback_();
       lock.lock();
       running_ = nullptr;
+      if (again && !cancelling(alarm)) {
+        alarm.deadline_ns_ = saturating_add(monotonic_ns(), alarm.period_ns_);
+        alarm.is_set_ = true;
+        queue_.emplace(alarm.deadline_ns_, &alarm);
+      }
       idle_.notify_all();
     }
   }
@@ -103,7 +113,15 @@ class TimerThread {
 
 Result<> Alarm::set(i64 deadline_ns, std::function<void()> callback) {
   cancel();
-  return TimerThread::instance().set(*this, deadline_ns, std::move(callback));
+  return TimerThread::instance().set(*this, deadline_ns, 0, [callback = std::move(callback)] {
+    callback();
+    return false;
+  });
+}
+
+Result<> Alarm::repeat(i64 first_deadline_ns, i64 period_ns, std::function<bool()> callback) {
+  cancel();
+  return TimerThread::instance().set(*this, first_deadline_ns, period_ns, std::move(callback));
 }
 
 void Alarm::cancel() {

@@ -19,12 +19,15 @@ class Alarm {
   // Cancels what was set, then sets `callback` for `deadline_ns`. The callback must be short, and must not
   // touch this alarm. Fails with System when the process may not have another thread.
   Result<> set(i64 deadline_ns, std::function<void()> callback);
+  // The same again and again, `period_ns` after each time that `callback` has returned true.
+  Result<> repeat(i64 first_deadline_ns, i64 period_ns, std::function<bool()> callback);
   // Afterwards the callback is not running and will not run.
   void cancel();
 
  private:
   friend class TimerThread;
-  std::function<void()> callback_;
+  std::function<bool()> callback_;  // whether it wants to be called again
+  i64 period_ns_ = 0;
   i64 deadline_ns_ = 0;
   bool is_set_ = false;
 };

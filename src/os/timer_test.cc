@@ -44,6 +44,37 @@ TEST(Alarm, CancelledOnesDoNotRun) {
   EXPECT_EQ(ran, 0);
 }
 
+TEST(Alarm, RepeatsAsLongAsItIsAskedTo) {
+  std::atomic<u32> count{0};
+  Alarm a;
+  ASSERT_TRUE(a.repeat(monotonic_ns(), 1'000'000, [&] {
+    const bool again = ++count < 3;
+    futex_wake(count);
+    return again;
+  }));
+  const i64 start = monotonic_ns();
+  while (count < 3) futex_wait(count, count.load(), start + 10'000'000'000);
+  EXPECT_GE(monotonic_ns(), start + 2'000'000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(count, 3u);
+}
+
+TEST(Alarm, CancelEndsRepetition) {
+  std::atomic<u32> count{0};
+  {
+    Alarm a;
+    ASSERT_TRUE(a.repeat(monotonic_ns(), 100'000, [&] {
+      ++count;
+      futex_wake(count);
+      return true;
+    }));
+    while (count == 0) futex_wait(count, 0, monotonic_ns() + 10'000'000'000);
+  }
+  const u32 seen = count;
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(count, seen);
+}
+
 TEST(Alarm, ManyThreads) {
   std::vector<std::thread> threads;
   threads.reserve(8);

@@ -15,7 +15,10 @@ namespace berth::os {
 
 namespace {
 
-constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE};
+constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGURG};
+// Ignored by default, so a nudge that comes when somebody else has taken the signal over does no harm.
+constexpr int kNudge = SIGURG;
+static_assert(kSignals[static_cast<u8>(FaultKind::Nudge)] == kNudge);
 constexpr u32 kMaxHandlers = 8;
 
 struct Entry {
@@ -27,6 +30,7 @@ struct Entry {
 Entry g_entries[kMaxHandlers];
 std::atomic<u32> g_count{0};
 std::mutex g_mutex;
+const char g_nudge_mark = 0;  // its address tells nudges from other signals of that number
 struct sigaction g_previous[std::size(kSignals)];
 
 // Does with the signal what would have happened without us.
@@ -37,7 +41,7 @@ void pass_on(size_t which, int signal, siginfo_t* info, void* context) {
     return;
   }
   const bool sent = info->si_code <= 0;  // by kill(), not by the processor
-  if (previous.sa_handler == SIG_IGN && sent) return;
+  if (sent && (previous.sa_handler == SIG_IGN || (previous.sa_handler == SIG_DFL && signal == kNudge))) return;
   if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
     previous.sa_handler(signal);
     return;
@@ -54,8 +58,9 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   const int saved_errno = errno;
   size_t which = 0;
   while (which + 1 < std::size(kSignals) && kSignals[which] != signal) ++which;
-  if (info->si_code > 0) {
-    Fault fault(static_cast<FaultKind>(which), info->si_addr, context);
+  const bool nudged = signal == kNudge && info->si_code == SI_QUEUE && info->si_value.sival_ptr == &g_nudge_mark;
+  if (nudged || (signal != kNudge && info->si_code > 0)) {
+    Fault fault(static_cast<FaultKind>(which), nudged ? nullptr : info->si_addr, context);
     for (u32 i = g_count.load(std::memory_order_acquire); i-- > 0;) {
       if (g_entries[i].handler(fault, g_entries[i].data)) {
         errno = saved_errno;
@@ -63,7 +68,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
       }
     }
   }
-  pass_on(which, signal, info, context);
+  if (!nudged) pass_on(which, signal, info, context);
   errno = saved_errno;
 }
 
@@ -73,6 +78,7 @@ Result<> install() {
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < std::size(kSignals); ++i) {
+    if (kSignals[i] == kNudge) action.sa_flags |= SA_RESTART;
     if (sigaction(kSignals[i], &action, &g_previous[i]) != 0)
       return fail(os_error(errno, "cannot handle signal " + std::to_string(kSignals[i])));
   }
@@ -145,6 +151,20 @@ Result<> ensure_signal_stack() {
   stack.mapping = std::move(mapping);
   stack.ready = true;
   return {};
+}
+
+int this_thread() {
+  thread_local const int id = gettid();
+  return id;
+}
+
+void nudge(int thread) {
+  siginfo_t info{};
+  info.si_code = SI_QUEUE;
+  info.si_pid = getpid();
+  info.si_uid = getuid();
+  info.si_value.sival_ptr = const_cast<char*>(&g_nudge_mark);
+  syscall(SYS_rt_tgsigqueueinfo, getpid(), thread, kNudge, &info);
 }
 
 }  // namespace berth::os

@@ -22,8 +22,7 @@ namespace ctx = boost::context::detail;
 
 namespace {
 
-// Wider than a page, so that a frame cannot easily step over it.
-constexpr u64 kGuardBytes = 64 << 10;
+constexpr u64 kGuardBytes = Fiber::kGuardBytes;
 constexpr u64 kPooledBytes = u64{64} << 20;
 
 // Stacks given back, for the next fibers of the same size. Their pages stay, so reuse is cheap.
@@ -139,6 +138,15 @@ Fiber::~Fiber() {
   if (stack_.tsan_ != nullptr) __tsan_destroy_fiber(stack_.tsan_);
 #endif
   StackPool::instance().give_back(std::move(mapping_));
+}
+
+void Fiber::restart(std::function<void(Fiber&)> body) {
+  CHECK(done_ || !started_);
+#ifdef BERTH_ASAN
+  __asan_unpoison_memory_region(stack_.low_, static_cast<size_t>(stack_.high_ - stack_.low_));
+#endif
+  body_ = std::move(body);
+  started_ = done_ = false;
 }
 
 Fiber* Fiber::current() { return t_current_fiber; }
