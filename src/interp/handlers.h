@@ -62,6 +62,7 @@ extern const Handler op_global_set;   // [a - index32]
 #define BERTH_CONTROL_HANDLERS(X)                                                                      \
   X(op_unreachable)          /* */                                                                     \
   X(op_exit)                 /* leaves the interpreter: the base frame returned */                     \
+  X(op_replaced)             /* [a=slots b=header] [HostEntry] [its data]: a whole function */          \
   X(op_br_table)             /* [a - count32] count+1 words of offsets */                              \
   X(op_fuel)                 /* [- - cost32] */                                                        \
   X(op_copy_v128)            /* [a=dst b=src] */                                                       \

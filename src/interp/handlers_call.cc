@@ -269,6 +269,34 @@ BERTH_HANDLER op_throw_ref(BERTH_REGS) {
   BERTH_TAIL(throw_exception);
 }
 
+BERTH_HANDLER op_replaced(BERTH_REGS) {
+  const Slot* const header = fp + field_b(pc);
+  const Word* const return_pc = reinterpret_cast<const Word*>(header[kReturnPc]);
+  Slot* const caller_fp = reinterpret_cast<Slot*>(header[kCallerFp]);
+  InstanceContext* const caller_ctx = reinterpret_cast<InstanceContext*>(header[kCallerContext]);
+  Activation* const here = activation(st);
+  // The call, unless this is the activation's first frame.
+  here->pc = return_pc[-1] == 0 ? nullptr : return_pc - 1;
+  here->fp = caller_fp;
+  here->ctx = caller_ctx;
+  st->stack_top = fp + field_a(pc);
+  const auto entry = reinterpret_cast<abi::HostEntry>(pc[2]);
+  if (entry(reinterpret_cast<void*>(pc[3]), ctx, fp) != abi::Status::Ok) [[unlikely]] {
+    pc = here->pc;
+    fp = here->fp;
+    ctx = here->ctx;
+    if (!host_unwound(st, pc, fp, ctx)) return;
+    mem = ctx->memory0_base;
+    BERTH_GO(pc);
+  }
+  acc = fp[0];
+  std::memcpy(&vacc, fp, sizeof(u64));
+  fp = caller_fp;
+  ctx = caller_ctx;
+  mem = ctx->memory0_base;
+  BERTH_GO(return_pc);
+}
+
 BERTH_HANDLER op_exit(BERTH_REGS) {
   (void)pc, (void)fp, (void)mem, (void)ctx, (void)st, (void)acc, (void)vacc;
 }

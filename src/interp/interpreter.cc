@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "abi/native.h"
 #include "interp/machine.h"
 #include "interp/module.h"
 #include "os/fault.h"
@@ -19,13 +20,13 @@ extern "C" const char __stop_berth_guest[];
 namespace berth::interp {
 
 using runtime::Frame;
+using runtime::kMaxBacktrace;
 using runtime::Outcome;
 using runtime::Unwind;
 using runtime::UnwindKind;
+using runtime::walk_activations;
 
 namespace {
-
-constexpr size_t kMaxBacktrace = 100;
 
 // What the first frame of an activation returns to.
 struct ExitCode {
@@ -77,10 +78,10 @@ void walk(const Word* pc, Slot* fp, InstanceContext* ctx, std::vector<Frame>& ou
   } while (step_out(p));
 }
 
-// The frames below an activation: those of the activations that it interrupted.
-void walk_outer(const Activation* inner, std::vector<Frame>& out) {
-  for (const Activation* a = inner->previous; a != nullptr; a = a->previous)
-    if (a->pc != nullptr) walk(a->pc, a->fp, a->ctx, out);
+// Frames of an activation that waits.
+void walk_waiting(const runtime::Activation& a, std::vector<Frame>& out) {
+  const auto& here = static_cast<const Activation&>(a);
+  if (here.pc != nullptr) walk(here.pc, here.fp, here.ctx, out);
 }
 
 }  // namespace
@@ -98,7 +99,7 @@ void record_trap(StoreContext* st, TrapCode code, const Word* pc, Slot* fp, Inst
   auto unwind = std::make_unique<Unwind>();
   unwind->trap = code;
   walk(pc, fp, ctx, unwind->backtrace);
-  walk_outer(activation(st), unwind->backtrace);
+  walk_activations(activation(st)->previous, unwind->backtrace);
   activation(st)->unwind = std::move(unwind);
 }
 
@@ -127,7 +128,7 @@ bool deliver_exception(StoreContext* st, Ref exception, FunctionCode* code, cons
   unwind->kind = UnwindKind::Exception;
   unwind->exception = exception;
   walk(pc, fp, ctx, unwind->backtrace);
-  walk_outer(activation(st), unwind->backtrace);
+  walk_activations(activation(st)->previous, unwind->backtrace);
   activation(st)->unwind = std::move(unwind);
   return false;
 }
@@ -135,6 +136,10 @@ bool deliver_exception(StoreContext* st, Ref exception, FunctionCode* code, cons
 bool host_unwound(StoreContext* st, const Word*& pc, Slot*& fp, InstanceContext*& ctx) {
   std::unique_ptr<Unwind> unwind(static_cast<Unwind*>(std::exchange(st->pending, nullptr)));
   CHECK(unwind != nullptr);
+  if (pc == nullptr) {
+    activation(st)->unwind = std::move(unwind);
+    return false;
+  }
   if (unwind->kind == UnwindKind::Exception) {
     auto* code = const_cast<FunctionCode*>(module_of(ctx)->find(pc));
     if (deliver_exception(st, unwind->exception, code, pc, fp, ctx)) return true;
@@ -143,7 +148,7 @@ bool host_unwound(StoreContext* st, const Word*& pc, Slot*& fp, InstanceContext*
   }
   if (unwind->kind == UnwindKind::Trap && unwind->backtrace.empty()) {
     walk(pc, fp, ctx, unwind->backtrace);
-    walk_outer(activation(st), unwind->backtrace);
+    walk_activations(activation(st)->previous, unwind->backtrace);
   }
   activation(st)->unwind = std::move(unwind);
   return false;
@@ -167,15 +172,53 @@ InterpModule::~InterpModule() {
   if (functions_ != nullptr) munmap(functions_, functions_bytes_);
 }
 
+void InterpModule::name(FunctionCode& code) {
+  code.index = static_cast<u32>(&code - functions_) + module_->imported_functions;
+  code.module = this;
+}
+
 void InterpModule::ensure_lowered(FunctionCode& code, const abi::RuntimeType* const* types) {
   std::lock_guard lock(mutex_);
   if (code.entry.load(std::memory_order_relaxed) != nullptr) return;
-  code.index = static_cast<u32>(&code - functions_) + module_->imported_functions;
-  code.module = this;
+  name(code);
+  if (replace(code)) return;
   Lowered lowered = lower_function(*module_, {types, module_->types.size()}, options_, code);
   const Word* entry = lowered.code.get();
   lowered_.emplace(entry, std::pair(&code, std::move(lowered)));
   code.entry.store(entry, std::memory_order_release);
+}
+
+bool InterpModule::replace(FunctionCode& code) {
+  if (replacements_ == nullptr) return false;
+  const runtime::Replacements::One one = replacements_->find(code.index - module_->imported_functions);
+  if (one.entry == nullptr) return false;
+  // Frames of a function that has run keep their shape.
+  if (code.entry.load(std::memory_order_relaxed) == nullptr) {
+    const wasm::FuncType& type = module_->func_type(wasm::FuncIdx(code.index));
+    code.param_slots = code.local_slots = abi::slot_count(type.params);
+    code.result_slots = abi::slot_count(type.results);
+    code.frame_slots = std::max(code.local_slots + kHeaderSlots, code.result_slots);
+  }
+  auto words = std::make_unique<Word[]>(4);
+  words[0] = reinterpret_cast<Word>(op_replaced);
+  words[1] = pack(std::max(code.param_slots, code.result_slots), code.local_slots, 0, 0);
+  words[2] = reinterpret_cast<Word>(one.entry);
+  words[3] = reinterpret_cast<Word>(one.data);
+  code.entry.store(words.get(), std::memory_order_release);
+  replaced_.push_back(std::move(words));
+  return true;
+}
+
+void InterpModule::set_replacements(runtime::Replacements& replacements) {
+  std::lock_guard lock(mutex_);
+  replacements_ = &replacements;
+  for (auto& [entry, lowered] : lowered_) replace(*lowered.first);
+}
+
+void InterpModule::replacement_changed(u32 defined_index) {
+  std::lock_guard lock(mutex_);
+  FunctionCode& code = functions_[defined_index];
+  if (code.entry.load(std::memory_order_relaxed) != nullptr) replace(code);
 }
 
 const FunctionCode* InterpModule::find(const Word* pc) {
@@ -190,7 +233,7 @@ namespace {
 
 // A fault inside a handler is an access beyond a guarded memory. Anything else is not ours.
 bool on_fault(os::Fault& fault, void*) {
-  if (fault.kind() == os::FaultKind::Arithmetic) return false;
+  if (fault.kind() != os::FaultKind::Memory && fault.kind() != os::FaultKind::Bus) return false;
   const char* const pc = reinterpret_cast<const char*>(fault.pc());
   if (pc < __start_berth_guest || pc >= __stop_berth_guest) return false;
 #if defined(__x86_64__)
@@ -226,10 +269,11 @@ class Interpreter final : public runtime::Executor {
     }
     auto* callee = static_cast<FunctionCode*>(function.code);
     Activation here;
-    here.previous = activation(&store);
+    here.previous = static_cast<runtime::Activation*>(store.activation);
+    here.walk = walk_waiting;
     here.base = store.stack_top;
     Slot* const top = store.stack_top;
-    store.activation = &here;
+    store.activation = static_cast<runtime::Activation*>(&here);
     const TrapCode refused = prepare_call(callee, function.context, &store, here.base);
     if (refused == TrapCode::None) {
       std::copy_n(values, callee->param_slots, here.base);
@@ -239,7 +283,7 @@ class Interpreter final : public runtime::Executor {
     } else {
       here.unwind = std::make_unique<Unwind>();
       here.unwind->trap = refused;
-      walk_outer(&here, here.unwind->backtrace);
+      walk_activations(here.previous, here.unwind->backtrace);
     }
     store.activation = here.previous;
     store.stack_top = top;
@@ -249,8 +293,7 @@ class Interpreter final : public runtime::Executor {
   }
 
   void backtrace(const StoreContext& store, std::vector<Frame>& out) override {
-    for (const auto* a = static_cast<const Activation*>(store.activation); a != nullptr; a = a->previous)
-      if (a->pc != nullptr) walk(a->pc, a->fp, a->ctx, out);
+    walk_activations(static_cast<const runtime::Activation*>(store.activation), out);
   }
 
  private:

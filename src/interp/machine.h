@@ -2,7 +2,7 @@
 #pragma once
 
 #include "interp/dispatch.h"
-#include "runtime/outcome.h"
+#include "runtime/activation.h"
 #include "wasm/opcodes.h"
 
 namespace berth::interp {
@@ -13,10 +13,8 @@ using abi::Ref;
 using abi::StoreContext;
 using abi::TrapCode;
 
-// One entry from the host into guest code. Lives on the native stack of Interpreter::invoke; linked from
-// StoreContext::activation.
-struct Activation {
-  Activation* previous = nullptr;
+// One entry into the interpreter. Lives on the native stack of Interpreter::invoke.
+struct Activation : runtime::Activation {
   Slot* base = nullptr;  // the first frame
   // Where the innermost frame stands while a host function or another activation runs above it.
   const Word* pc = nullptr;
@@ -26,7 +24,10 @@ struct Activation {
   std::unique_ptr<runtime::Unwind> unwind;
   void* jump[5] = {};  // of __builtin_setjmp, for faults
 };
-inline Activation* activation(StoreContext* st) { return static_cast<Activation*>(st->activation); }
+// The innermost, which is the interpreter's while its code runs.
+inline Activation* activation(StoreContext* st) {
+  return static_cast<Activation*>(static_cast<runtime::Activation*>(st->activation));
+}
 
 // Makes `callee` enterable with its frame at `frame`: lowers it when that has not been done. `context` is an
 // instance of the callee's module. StackExhausted or Interrupted when it must not be entered.
@@ -43,8 +44,9 @@ inline Activation* activation(StoreContext* st) { return static_cast<Activation*
 // Leaves the innermost activation from inside a fault, with a trap at `pc`.
 [[noreturn]] void leave_after_fault(StoreContext* st, const Word* pc, Slot* fp, InstanceContext* ctx);
 
-// After a host function returned Status::Unwind at the call `pc`: an exception that a frame of this activation
-// catches continues there (true), anything else ends the activation (false).
+// After a host function, or a function's replacement, returned Status::Unwind at the call `pc`, which is null when
+// nothing of this activation called: an exception that a frame of this activation catches continues there (true),
+// anything else ends the activation (false).
 [[gnu::noinline]] bool host_unwound(StoreContext* st, const Word*& pc, Slot*& fp, InstanceContext*& ctx);
 
 // Clears the locals of a frame that are not parameters.

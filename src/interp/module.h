@@ -24,16 +24,24 @@ class InterpModule final : public runtime::ModuleCode {
 
   // Lowers `code` unless that has been done. Any thread.
   void ensure_lowered(FunctionCode& code, const abi::RuntimeType* const* types);
+  void set_replacements(runtime::Replacements& replacements) override;
+  void replacement_changed(u32 defined_index) override;
   // The function whose code contains `pc`; null when there is none. Any thread.
   const FunctionCode* find(const Word* pc);
 
  private:
+  void name(FunctionCode& code);
+  // Points `code` to its replacement if it has one; the caller holds the lock.
+  bool replace(FunctionCode& code);
+
   std::shared_ptr<const wasm::Module> module_;
   LoweringOptions options_;
   FunctionCode* functions_;  // zero pages until used
   size_t functions_bytes_;
   std::mutex mutex_;
   std::map<const Word*, std::pair<FunctionCode*, Lowered>> lowered_;
+  runtime::Replacements* replacements_ = nullptr;
+  std::vector<std::unique_ptr<Word[]>> replaced_;
 };
 
 inline InterpModule* module_of(const abi::InstanceContext* ctx) {

@@ -9,12 +9,43 @@ namespace berth::runtime {
 
 class Store;
 
+// Functions of a module that something else than the module's own code runs.
+class Replacements {
+ public:
+  // `entry` is called with `data`, the context of the function's instance and the slots. Null: not replaced.
+  struct One {
+    abi::HostEntry entry = nullptr;
+    void* data = nullptr;
+  };
+  // Any thread; the answer for a function may change from none to one, not otherwise.
+  virtual One find(u32 defined_index) = 0;
+
+ protected:
+  ~Replacements() = default;
+};
+
 // An executor's data for one module: shared by all its instances, immutable to everyone else.
 class ModuleCode {
  public:
   virtual ~ModuleCode() = default;
   // Called once per instance and function when an instance is made; the result goes to FunctionInstance::code.
   virtual void* function_code(u32 defined_index) = 0;
+  // Native code of a function (abi/native.h); null while there is none.
+  virtual const void* native_code(u32 /*defined_index*/) { return nullptr; }
+  // What goes to InstanceContext::module_code.
+  virtual void* context_data() { return this; }
+
+  // Calls of functions that `replacements` has go there from now on. It is asked about a function when that is first
+  // called, and now about those that have been called already. Any thread; `replacements` outlives this.
+  virtual void set_replacements(Replacements& /*replacements*/) {}
+  // The same again for one function whose answer has changed.
+  virtual void replacement_changed(u32 /*defined_index*/) {}
+};
+
+// How native code and the functions that it may call find each other (abi/native.h); null without native code.
+struct NativeLinkage {
+  const void* exit_stub = nullptr;  // FunctionInstance::native_code of functions that have none
+  const void* const* builtins = nullptr;
 };
 
 class Executor {
@@ -31,6 +62,8 @@ class Executor {
   // Appends the guest frames now on the store's stack, innermost first. For use by the thread that runs the
   // store, inside a host function.
   virtual void backtrace(const abi::StoreContext& store, std::vector<Frame>& out) = 0;
+
+  virtual NativeLinkage native_linkage() const { return {}; }
 };
 
 }  // namespace berth::runtime

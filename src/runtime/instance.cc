@@ -53,7 +53,8 @@ Instance::Impl::Impl(Store& s, std::shared_ptr<const PreparedModule> m) : store(
   lay_out(Layout(static_cast<u8*>(block)));
   context.store = &store.context();
   context.types = module->types().data();
-  context.module_code = &module->code();
+  context.module_code = module->code().context_data();
+  context.builtins = store.executor().native_linkage().builtins;
 }
 
 Instance::Impl::~Impl() {

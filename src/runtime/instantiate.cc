@@ -149,6 +149,7 @@ class Instantiation {
   }
   void allocate_functions() {
     ModuleCode& code = impl_.module->code();
+    const NativeLinkage linkage = store_.executor.native_linkage();
     const auto types = impl_.module->types();
     const u32 imported = module_.imported_functions;
     const u32 defined = static_cast<u32>(module_.functions.size()) - imported;
@@ -158,6 +159,14 @@ class Instantiation {
       function.context = &impl_.context;
       function.code = code.function_code(i);
       function.index = imported + i;
+      function.builtins = linkage.builtins;
+      if (const void* native = code.native_code(i)) {
+        function.native_code = native;
+        function.native_target = &impl_.context;
+      } else {
+        function.native_code = linkage.exit_stub;
+        function.native_target = &function;
+      }
       impl_.context.functions[imported + i] = &function;
     }
   }

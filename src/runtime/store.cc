@@ -29,7 +29,7 @@ abi::Status call_host(void* data, abi::InstanceContext* caller, abi::Slot* value
 }  // namespace
 
 Store::Impl::Impl(Store& store, Executor& e, const StoreLimits& l)
-    : self(store), executor(e), limits(l), context{}, stack_end(nullptr) {
+    : self(store), executor(e), limits(l), context{}, stack_end(nullptr), guest_stacks(context, l.stack_bytes) {
   memory_allowance.limit = limits.memory_bytes;
   table_allowance.limit = limits.table_elements;
   Heap::initialize_runs(allocation_runs);
@@ -81,6 +81,10 @@ abi::FunctionInstance* Store::make_function(const wasm::FuncType& type, HostFunc
   record.instance.type = impl_->host_types.add_function(type);
   record.instance.host = call_host;
   record.instance.host_data = &record;
+  const NativeLinkage linkage = impl_->executor.native_linkage();
+  record.instance.native_code = linkage.exit_stub;
+  record.instance.native_target = &record.instance;
+  record.instance.builtins = linkage.builtins;
   return &record.instance;
 }
 
@@ -220,8 +224,9 @@ std::expected<std::vector<Value>, InstantiationFailure> Store::call(abi::Functio
 void Store::interrupt() {
   {
     const std::lock_guard lock(impl_->interrupt_mutex);
-    impl_->context.interrupt.store(1, std::memory_order_relaxed);
+    impl_->context.interrupt.store(1, std::memory_order_seq_cst);
     std::atomic_ref(impl_->context.stack_limit).store(nullptr, std::memory_order_relaxed);
+    impl_->nudger.start();
   }
   impl_->wait_slot.interrupt();
 }
@@ -230,6 +235,7 @@ void Store::clear_interrupt() {
   {
     const std::lock_guard lock(impl_->interrupt_mutex);
     std::atomic_ref(impl_->context.stack_limit).store(impl_->stack_end, std::memory_order_relaxed);
+    impl_->nudger.stop();
     impl_->context.interrupt.store(0, std::memory_order_relaxed);
   }
   impl_->wait_slot.clear();

@@ -111,7 +111,8 @@ struct StoreLimits {
   u64 table_elements = 100'000'000;  // all tables together
   u64 heap_bytes = u64{1} << 32;     // the garbage-collected heap
   u32 instances = 100'000;
-  u64 stack_bytes = u64{8} << 20;  // the value stack: how deep guest calls may nest
+  // How deep guest calls may nest: bytes of the interpreter's value stack, and as many of native code's.
+  u64 stack_bytes = u64{8} << 20;
   u32 native_nesting = 200;  // how often host functions may call back into guest code before "call stack exhausted"
   // For tests: collects garbage before every allocation and overwrites what is free, which brings out references that
   // the collector does not see.
@@ -172,7 +173,8 @@ class Store {
   void root(abi::Ref ref);
   void unroot(abi::Ref ref);
 
-  // From any thread: stops the guest at its next backward branch or call with TrapCode::Interrupted.
+  // From any thread: stops the guest at its next backward branch or call with TrapCode::Interrupted, native code
+  // where it stands.
   void interrupt();
   void clear_interrupt();
   void set_fuel(i64 fuel);  // counted only by code prepared with fuel on

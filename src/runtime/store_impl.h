@@ -10,6 +10,7 @@
 
 #include "os/fiber.h"
 #include "runtime/global.h"
+#include "runtime/guest_stack.h"
 #include "runtime/heap.h"
 #include "runtime/memory.h"
 #include "runtime/store.h"
@@ -65,6 +66,7 @@ struct Store::Impl final : RootSource {
   WaitSlot wait_slot;
   u32 nesting = 0;
   std::vector<StackEntry> stack_entries;
+  GuestStacks guest_stacks;
   std::vector<abi::Slot> const_stack;  // operands of constant expressions under evaluation
 
   Allowance memory_allowance, table_allowance;
@@ -82,6 +84,9 @@ struct Store::Impl final : RootSource {
 
  private:
   std::unique_ptr<Heap> heap_;
+
+ public:
+  Nudger nudger;  // last: its destructor waits for a nudge under way
 };
 
 // An element segment of an instance. Those of plain functions are read from the module instead.
