@@ -1,0 +1,54 @@
+// The executor that runs native code where a module has some, and leaves the rest to an interpreter. Thread-safe as
+// runtime::Executor says.
+#pragma once
+
+#include <atomic>
+
+#include "native/artifact.h"
+#include "runtime/store.h"
+
+namespace berth::native {
+
+// For tests: makes functions native at random instead of all at once, so that both tiers take turns.
+struct Mixing {
+  u64 seed = 0;
+  u32 at_first_percent = 50;  // of the functions with native code run it from the start
+  u32 later_percent = 5;      // of calls between the tiers make one more do so
+};
+
+class Executor final : public runtime::Executor {
+ public:
+  // Fails with System when the process cannot be prepared.
+  static Result<std::unique_ptr<Executor>> create(std::unique_ptr<runtime::Executor> interpreter,
+                                                  const std::optional<Mixing>& mixing = {});
+  ~Executor() override;
+
+  // From now on the module's functions run their native code where `artifact` has any, in instances that there are
+  // too: those under way go on as they are. Of several artifacts the first that has a function counts. The module was
+  // prepared by an executor of this kind. Any thread. The artifact stays mapped for good.
+  static void attach(const runtime::PreparedModule& module, const std::shared_ptr<const Artifact>& artifact);
+
+  std::unique_ptr<runtime::ModuleCode> prepare(std::shared_ptr<const wasm::Module> module) override;
+  runtime::Outcome<void> invoke(abi::FunctionInstance& function, abi::StoreContext& store, abi::Slot* values) override;
+  void backtrace(const abi::StoreContext& store, std::vector<runtime::Frame>& out) override;
+  runtime::NativeLinkage native_linkage() const override;
+
+  // Calls a function defined in wasm in the tier that it has, on a guest stack. Status::Unwind: StoreContext::pending
+  // says why.
+  abi::Status call_out(abi::FunctionInstance& function, abi::StoreContext& store, abi::Slot* slots);
+
+ private:
+  class Mixer;
+  class Module;
+  Executor(std::unique_ptr<runtime::Executor> interpreter, const std::optional<Mixing>& mixing);
+
+  const std::unique_ptr<runtime::Executor> interpreter_;
+  const std::unique_ptr<Mixer> mixer_;  // null unless mixing
+};
+
+// The executor of the store whose native code runs.
+inline Executor& executor_of(const abi::StoreContext& store) {
+  return static_cast<Executor&>(static_cast<runtime::Store*>(store.store)->executor());
+}
+
+}  // namespace berth::native
