@@ -30,8 +30,8 @@ struct EntryFrame {
   u64 sp;  // the stack pointer that native code started from
   StoreContext* store;
 };
-// The innermost entry of the thread. Also read by stubs and in signal handlers.
-extern "C" __attribute__((tls_model("initial-exec"))) thread_local EntryFrame* berth_native_entry;
+// The innermost entry of the thread. Also read in signal handlers.
+extern "C" constinit thread_local EntryFrame* berth_native_entry;
 
 // How an entry ended.
 enum class Left : int { Returned = 0, Unwound = 1 };

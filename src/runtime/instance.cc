@@ -54,7 +54,7 @@ Instance::Impl::Impl(Store& s, std::shared_ptr<const PreparedModule> m) : store(
   context.store = &store.context();
   context.types = module->types().data();
   context.module_code = module->code().context_data();
-  context.builtins = store.executor().native_linkage().builtins;
+  context.builtins = context.store->builtins;
 }
 
 Instance::Impl::~Impl() {

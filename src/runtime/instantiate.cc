@@ -159,7 +159,7 @@ class Instantiation {
       function.context = &impl_.context;
       function.code = code.function_code(i);
       function.index = imported + i;
-      function.builtins = linkage.builtins;
+      function.store = &store_.context;
       if (const void* native = code.native_code(i)) {
         function.native_code = native;
         function.native_target = &impl_.context;

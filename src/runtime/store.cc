@@ -35,6 +35,9 @@ Store::Impl::Impl(Store& store, Executor& e, const StoreLimits& l)
   Heap::initialize_runs(allocation_runs);
   context.store = &store;
   context.allocation_runs = allocation_runs;
+  context.builtins = e.native_linkage().builtins;
+  if (context.builtins != nullptr) overflow = std::make_unique<abi::Slot[]>(abi::kOverflowSlots);
+  context.overflow = overflow.get();
   const u64 bytes = os::round_to_pages(std::min(limits.stack_bytes, u64{1} << 52));
   auto reserve_stack = [&]() -> Result<> {
     stack = TRY(os::Reservation::reserve(bytes + kStackSlackBytes + 2 * kStackGuardBytes));
@@ -84,7 +87,7 @@ abi::FunctionInstance* Store::make_function(const wasm::FuncType& type, HostFunc
   const NativeLinkage linkage = impl_->executor.native_linkage();
   record.instance.native_code = linkage.exit_stub;
   record.instance.native_target = &record.instance;
-  record.instance.builtins = linkage.builtins;
+  record.instance.store = &impl_->context;
   return &record.instance;
 }
 

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "abi/native.h"
 #include "os/fiber.h"
 #include "runtime/global.h"
 #include "runtime/guest_stack.h"
@@ -67,6 +68,7 @@ struct Store::Impl final : RootSource {
   u32 nesting = 0;
   std::vector<StackEntry> stack_entries;
   GuestStacks guest_stacks;
+  std::unique_ptr<abi::Slot[]> overflow;
   std::vector<abi::Slot> const_stack;  // operands of constant expressions under evaluation
 
   Allowance memory_allowance, table_allowance;

@@ -13,9 +13,11 @@ namespace berth::native {
 #define ENTRY_SP 16
 #define ENTRY_STORE 24
 #define CONTEXT_STORE 24
-#define STORE_SP 80
-#define STORE_FP 88
-#define STORE_LIMIT 96
+#define INSTANCE_STORE 64
+#define STORE_OVERFLOW 80
+#define STORE_SP 96
+#define STORE_FP 104
+#define STORE_LIMIT 112
 #define TYPE_NATIVE_EXIT 72
 #define REGISTERS_SP 160
 #define REGISTERS_PC 168
@@ -26,12 +28,13 @@ static_assert(offsetof(EntryFrame, sp) == ENTRY_SP && offsetof(EntryFrame, store
 static_assert(offsetof(InstanceContext, store) == CONTEXT_STORE);
 static_assert(offsetof(StoreContext, guest_sp) == STORE_SP && offsetof(StoreContext, guest_fp) == STORE_FP &&
               offsetof(StoreContext, native_limit) == STORE_LIMIT);
-static_assert(offsetof(abi::FunctionInstance, type) == 0);
+static_assert(offsetof(StoreContext, overflow) == STORE_OVERFLOW);
+static_assert(offsetof(abi::FunctionInstance, type) == 0 && offsetof(abi::FunctionInstance, store) == INSTANCE_STORE);
 static_assert(offsetof(abi::RuntimeType, native_exit) == TYPE_NATIVE_EXIT);
 static_assert(offsetof(Registers, sp) == REGISTERS_SP && offsetof(Registers, pc) == REGISTERS_PC);
 static_assert(sizeof(Registers) <= AREA && AREA % 16 == 8);
 
-constinit thread_local EntryFrame* berth_native_entry = nullptr;
+thread_local constinit EntryFrame* berth_native_entry = nullptr;
 
 #define FUNCTION(name)                                                                                 \
   ".p2align 4\n.globl " #name "\n.hidden " #name "\n.type " #name ",@function\n" #name ":\n.cfi_startproc\n"
@@ -44,12 +47,6 @@ constinit thread_local EntryFrame* berth_native_entry = nullptr;
   "movq %rbp, " STR(STORE_FP) "(%rax)\n"                                                               \
   "cmpq " STR(STORE_LIMIT) "(%rax), %rsp\n"                                                            \
   "jb berth_native_refuse\n"
-
-// The thread's store, for stubs that are called without a context.
-#define STORE_OF_THREAD                                                                                \
-  "movq berth_native_entry@GOTTPOFF(%rip), %rax\n"                                                     \
-  "movq %fs:(%rax), %rax\n"                                                                            \
-  "movq " STR(ENTRY_STORE) "(%rax), %rax\n"
 
 #define SAVE_REGISTERS                                                                                 \
   "subq $" STR(AREA) ", %rsp\n.cfi_adjust_cfa_offset " STR(AREA) "\n"                                  \
@@ -68,10 +65,13 @@ asm(".text\n"
     "pushq %r15\n.cfi_adjust_cfa_offset 8\n.cfi_offset %r15, -56\n"
     "subq $8, %rsp\n.cfi_adjust_cfa_offset 8\n"
     "movq %rsp, " STR(ENTRY_SP) "(%rdi)\n"
+    "movq %rdi, %rbx\n"
     "movq %rsi, %rax\n"
     "movq %rdx, %rdi\n"
     "movq %rcx, %rsi\n"
     "movq %r8, %rdx\n"
+    "movq " STR(ENTRY_STORE) "(%rbx), %rcx\n"
+    "movq " STR(STORE_OVERFLOW) "(%rcx), %rcx\n"
     "callq *%rax\n"
     LABEL(berth_native_returned)
     "xorl %eax, %eax\n"
@@ -105,7 +105,8 @@ asm(".text\n"
 
     // CallOut and Throw are given all registers, as fourth argument. They return what to resume with, or null.
     FUNCTION(berth_native_stub_CallOut)
-    STORE_OF_THREAD KEEP_POSITION SAVE_REGISTERS
+    "movq " STR(INSTANCE_STORE) "(%rsi), %rax\n"
+    KEEP_POSITION SAVE_REGISTERS
     "movq %rsp, %rcx\n"
     "callq berth_builtin_CallOut\n"
     "testq %rax, %rax\n"
@@ -136,8 +137,8 @@ asm(".text\n"
     "testq %rax, %rax\n"
     "jz 1f\n"
     "jmpq *%rax\n"
-    "1:\n"
-    STORE_OF_THREAD KEEP_POSITION
+    "1: movq " STR(INSTANCE_STORE) "(%rdi), %rax\n"
+    KEEP_POSITION
     "pushq %rdi\npushq %rsi\npushq %rdx\npushq %rcx\npushq %r8\npushq %r9\n"
     "subq $136, %rsp\n"
     "movups %xmm0, (%rsp)\nmovups %xmm1, 16(%rsp)\nmovups %xmm2, 32(%rsp)\nmovups %xmm3, 48(%rsp)\n"

@@ -1,0 +1,635 @@
+// Native code written by hand, as a compiler would make it, run through the whole of this library.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include "decode/decoder.h"
+#include "native/executor.h"
+#include "native/machine.h"
+#include "native/testing.h"
+#include "os/fiber.h"
+#include "runtime/deadline.h"
+#include "runtime/memory.h"
+#include "text/parser.h"
+#include "validate/validate.h"
+
+namespace berth::native {
+namespace {
+
+using abi::FunctionInstance;
+using abi::TrapCode;
+using runtime::Outcome;
+using runtime::UnwindKind;
+using testing::ArtifactParts;
+using testing::TemporaryFile;
+
+#define STR2(x) #x
+#define STR(x) STR2(x)
+#define CONTEXT_STORE 24
+#define CONTEXT_FUNCTIONS 48
+#define CONTEXT_TYPES 56
+#define CONTEXT_BUILTINS 88
+#define FUNCTION_CONTEXT 8
+#define FUNCTION_CODE 48
+#define FUNCTION_TARGET 56
+#define FUNCTION_STORE 64
+#define STORE_BUILTINS 72
+#define STORE_CALLER 88
+#define STRUCT_NEW 104
+#define EXCEPTION_NEW 176
+#define THROW 184
+#define CALL_OUT 192
+static_assert(offsetof(InstanceContext, store) == CONTEXT_STORE && offsetof(InstanceContext, functions) == CONTEXT_FUNCTIONS &&
+              offsetof(InstanceContext, types) == CONTEXT_TYPES && offsetof(InstanceContext, builtins) == CONTEXT_BUILTINS);
+static_assert(offsetof(FunctionInstance, context) == FUNCTION_CONTEXT && offsetof(FunctionInstance, native_code) == FUNCTION_CODE &&
+              offsetof(FunctionInstance, native_target) == FUNCTION_TARGET && offsetof(FunctionInstance, store) == FUNCTION_STORE);
+static_assert(offsetof(StoreContext, builtins) == STORE_BUILTINS && offsetof(StoreContext, caller) == STORE_CALLER);
+static_assert(static_cast<u32>(abi::Builtin::StructNew) * 8 == STRUCT_NEW && static_cast<u32>(abi::Builtin::ExceptionNew) * 8 == EXCEPTION_NEW &&
+              static_cast<u32>(abi::Builtin::Throw) * 8 == THROW && static_cast<u32>(abi::Builtin::CallOut) * 8 == CALL_OUT);
+static_assert(static_cast<u32>(TrapCode::Unreachable) == 1);
+
+// Everything takes and returns one i64. `name_frame` is where a function has made room of the size given in kFrames.
+asm(R"(
+.section test_native_code, "ax", @progbits
+enter:
+  pushq %rbx
+enter_frame:
+  movq %rdx, %rbx
+  movq %rsi, %rax
+  movq (%rdx), %rsi
+  callq *%rax
+  movq %rax, (%rbx)
+  popq %rbx
+  retq
+exit:
+  subq $24, %rsp
+exit_frame:
+  movq %rsi, (%rsp)
+  movq %rsp, %rdx
+  movq %rdi, %rsi
+  movq )" STR(FUNCTION_STORE) R"((%rdi), %rax
+  movq )" STR(FUNCTION_CONTEXT) R"((%rdi), %rdi
+  movq )" STR(STORE_BUILTINS) R"((%rax), %rax
+  callq *)" STR(CALL_OUT) R"((%rax)
+  movq (%rsp), %rax
+  addq $24, %rsp
+  retq
+identity:
+  movq %rsi, %rax
+  retq
+# Calls the function whose index is in the low byte with the rest.
+call_by_index:
+  subq $8, %rsp
+call_by_index_frame:
+  movq )" STR(CONTEXT_STORE) R"((%rdi), %rax
+  movq %rdi, )" STR(STORE_CALLER) R"((%rax)
+  movzbl %sil, %ecx
+  shrq $8, %rsi
+  movq )" STR(CONTEXT_FUNCTIONS) R"((%rdi), %rax
+  movq (%rax,%rcx,8), %rax
+  movq )" STR(FUNCTION_TARGET) R"((%rax), %rdi
+  callq *)" STR(FUNCTION_CODE) R"((%rax)
+  addq $8, %rsp
+  retq
+trap:
+  ud1l 1(%eax), %eax
+load:
+  movq (%rdi), %rax
+  movq (%rax,%rsi), %rax
+  retq
+recurse:
+  subq $24, %rsp
+recurse_frame:
+  callq recurse
+  addq $24, %rsp
+  retq
+spin:
+  jmp spin
+throw:
+  pushq %rbx
+  subq $16, %rsp
+throw_frame:
+  movq %rdi, %rbx
+  movq %rsi, (%rsp)
+  xorl %esi, %esi
+  movq %rsp, %rdx
+  movq )" STR(CONTEXT_BUILTINS) R"((%rdi), %rax
+  callq *)" STR(EXCEPTION_NEW) R"((%rax)
+  movq %rbx, %rdi
+  movq %rax, %rsi
+  xorl %ebx, %ebx
+  movq )" STR(CONTEXT_BUILTINS) R"((%rdi), %rax
+  callq *)" STR(THROW) R"((%rax)
+deep:
+.rept 10
+  subq $8, %rsp
+  callq 1f
+  addq $8, %rsp
+  retq
+1:
+.endr
+deep_last:
+  jmp throw
+# The value of the exception plus 1000.
+catch_deep:
+  pushq %rbx
+catch_deep_frame:
+  movl $1000, %ebx
+  callq deep
+  popq %rbx
+  retq
+catch_deep_landing:
+  movq 24(%rax), %rax
+  addq %rbx, %rax
+  addq %rdx, %rax
+  popq %rbx
+  retq
+catch_index:
+  pushq %rbx
+catch_index_frame:
+  movl $2000, %ebx
+catch_index_call:
+  callq call_by_index
+catch_index_after:
+  popq %rbx
+  retq
+# Calls function 0 until something stops it.
+recurse_out:
+  pushq %rbx
+recurse_out_frame:
+  movq %rdi, %rbx
+  xorl %esi, %esi
+  callq call_by_index
+  movq %rbx, %rdi
+  callq recurse_out
+  popq %rbx
+  retq
+# Whether a new struct is still there after function 0 has been called.
+hold:
+  pushq %rbx
+  pushq %rbp
+  subq $8, %rsp
+hold_frame:
+  movq %rdi, %rbx
+  movq )" STR(CONTEXT_TYPES) R"((%rdi), %rax
+  movq 16(%rax), %rsi
+  movq )" STR(CONTEXT_BUILTINS) R"((%rdi), %rax
+  callq *)" STR(STRUCT_NEW) R"((%rax)
+  movq %rax, %rbp
+  movq %rbx, %rdi
+  xorl %esi, %esi
+  callq call_by_index
+  movq )" STR(CONTEXT_TYPES) R"((%rbx), %rax
+  movq 16(%rax), %rcx
+  xorl %eax, %eax
+  cmpq %rcx, (%rbp)
+  sete %al
+  addq $8, %rsp
+  popq %rbp
+  popq %rbx
+  retq
+end:
+.text
+)");
+extern "C" {
+#define LABELS(X)                                                                                      \
+  X(enter) X(enter_frame) X(exit) X(exit_frame) X(identity) X(call_by_index) X(call_by_index_frame)    \
+  X(trap) X(load) X(recurse) X(recurse_frame) X(spin) X(throw) X(throw_frame) X(deep) X(deep_last)     \
+  X(catch_deep) X(catch_deep_frame) X(catch_deep_landing) X(catch_index) X(catch_index_frame)          \
+  X(catch_index_call) X(catch_index_after) X(recurse_out) X(recurse_out_frame) X(hold) X(hold_frame) X(end)
+#define X(name) extern const u8 label_##name[] asm(#name);
+LABELS(X)
+#undef X
+}
+
+#define AT(name) static_cast<u32>(ArtifactParts::kTextStart + (label_##name - label_enter))
+
+constexpr std::string_view kSource = R"((module
+  (type $f (func (param i64) (result i64)))
+  (type $e (func (param i64)))
+  (type $s (struct (field i64)))
+  (import "host" "h" (func $h (type $f)))
+  (tag (type $e))
+  (memory (export "memory") 1 2)
+  (func (export "identity") (type $f) (local.get 0))
+  (func (export "call_by_index") (type $f) (local.get 0))
+  (func (export "trap") (type $f) (local.get 0))
+  (func (export "load") (type $f) (local.get 0))
+  (func (export "recurse") (type $f) (local.get 0))
+  (func (export "spin") (type $f) (local.get 0))
+  (func (export "throw") (type $f) (local.get 0))
+  (func (export "deep") (type $f) (local.get 0))
+  (func (export "catch_deep") (type $f) (local.get 0))
+  (func (export "catch_index") (type $f) (local.get 0))
+  (func (export "recurse_out") (type $f) (local.get 0))
+  (func (export "hold") (type $f) (local.get 0))
+  (func (export "interpreted") (type $f) (local.get 0))))";
+enum Index : u8 { kHost, kIdentity, kCallByIndex, kTrap, kLoad, kRecurse, kSpin, kThrow, kDeep, kCatchDeep, kCatchIndex, kRecurseOut, kHold, kInterpreted };
+
+ArtifactParts parts() {
+  ArtifactParts p;
+  p.code.assign(label_enter, label_end);
+  p.functions = {AT(identity), AT(call_by_index), AT(trap), AT(load), AT(recurse), AT(spin), AT(throw),
+                 AT(deep), AT(catch_deep), AT(catch_index), AT(recurse_out), AT(hold), 0};
+  p.types = {{AT(enter), AT(exit)}, {AT(enter), AT(exit)}, {0, 0}};
+  // Frames: nothing, 8 and 24 bytes, and with registers in them.
+  p.rules = {{7, 8, {}}, {7, 16, {}}, {7, 32, {}}, {7, 16, {-16}}, {7, 32, {-16}}, {7, 32, {-16, -24}}};
+  p.unwind = {{AT(enter), 0}, {AT(enter_frame), 3}, {AT(exit), 0}, {AT(exit_frame), 2}, {AT(identity), 0},
+              {AT(call_by_index_frame), 1}, {AT(trap), 0}, {AT(recurse_frame), 2}, {AT(spin), 0}, {AT(throw_frame), 4},
+              {AT(deep), 1}, {AT(deep_last), 0}, {AT(catch_deep_frame), 3}, {AT(catch_index), 0}, {AT(catch_index_frame), 3},
+              {AT(recurse_out), 0}, {AT(recurse_out_frame), 3}, {AT(hold), 0}, {AT(hold_frame), 5}};
+  p.landings = {{AT(catch_deep_frame), AT(catch_deep_landing), AT(catch_deep_landing)},
+                {AT(catch_index_call), AT(catch_index_after), AT(catch_deep_landing)}};
+  p.lines = {{AT(enter), abi::kNoLine, abi::kNoLine, 0}};
+  const u32 starts[] = {AT(identity), AT(call_by_index), AT(trap), AT(load), AT(recurse), AT(spin), AT(throw),
+                        AT(deep), AT(catch_deep), AT(catch_index), AT(recurse_out), AT(hold)};
+  for (u32 i = 0; i < std::size(starts); ++i) p.lines.push_back({starts[i], 1000 + i, i + 1, 0});
+  return p;
+}
+
+// An interpreter whose functions are lambdas.
+class FakeInterpreter final : public runtime::Executor {
+ public:
+  using Body = std::function<Outcome<void>(FunctionInstance&, StoreContext&, Slot*)>;
+  Body body;
+  std::unique_ptr<runtime::ModuleCode> prepare(std::shared_ptr<const wasm::Module>) override {
+    struct Code final : runtime::ModuleCode {
+      void* function_code(u32) override { return this; }
+    };
+    return std::make_unique<Code>();
+  }
+  Outcome<void> invoke(FunctionInstance& function, StoreContext& store, Slot* values) override {
+    return body ? body(function, store, values) : runtime::trap(TrapCode::HostError, "no interpreter");
+  }
+  void backtrace(const StoreContext&, std::vector<runtime::Frame>&) override {}
+};
+
+std::shared_ptr<const wasm::Module> module() {
+  auto parsed = text::parse_module(kSource);
+  EXPECT_TRUE(parsed) << parsed.error().to_string();
+  auto decoded = decode::decode_module(parsed->binary);
+  EXPECT_TRUE(decoded);
+  EXPECT_TRUE(validate::validate_module(*decoded));
+  return std::make_shared<const wasm::Module>(std::move(*decoded));
+}
+
+class NativeTest : public ::testing::Test {
+ protected:
+  explicit NativeTest(runtime::StoreLimits limits = {}, bool attach_first = true) {
+    auto interpreter = std::make_unique<FakeInterpreter>();
+    interpreter_ = interpreter.get();
+    executor_ = std::move(*Executor::create(std::move(interpreter)));
+    prepared_ = std::make_shared<const runtime::PreparedModule>(module(), *executor_);
+    if (attach_first) attach();
+    store_ = std::make_unique<runtime::Store>(*executor_, limits);
+    FunctionInstance* host = store_->make_function(prepared_->module().types[0].func, [this](runtime::Caller& caller, Slot* values) {
+      return host_ ? host_(caller, values) : Outcome<void>{};
+    });
+    const runtime::Extern imports[] = {host};
+    auto made = store_->instantiate(prepared_, imports);
+    EXPECT_TRUE(made);
+    instance_ = *made;
+  }
+  void attach() {
+    const TemporaryFile file(parts().image());
+    auto artifact = Artifact::open(file.path(), {});
+    ASSERT_TRUE(artifact) << artifact.error().to_string();
+    Executor::attach(*prepared_, *artifact);
+  }
+
+  Outcome<u64> call(Index index, u64 argument = 0) {
+    Slot values[1] = {argument};
+    if (auto done = store_->call_raw(*instance_->context().functions[index], values); !done)
+      return std::unexpected(std::move(done).error());
+    return values[0];
+  }
+  static TrapCode trap_of(const Outcome<u64>& outcome) {
+    return !outcome && outcome.error()->kind == UnwindKind::Trap ? outcome.error()->trap : TrapCode::None;
+  }
+  static std::vector<u32> functions(const std::vector<runtime::Frame>& frames) {
+    std::vector<u32> out;
+    for (const auto& frame : frames) out.push_back(frame.function);
+    return out;
+  }
+  bool on_guest_stack() const {
+    auto at = static_cast<const u8*>(__builtin_frame_address(0));
+    const auto& stack = os::ExecutionStack::current();
+    return os::Fiber::current() != nullptr && at >= stack.low() && at < stack.high();
+  }
+
+  FakeInterpreter* interpreter_;
+  std::unique_ptr<Executor> executor_;
+  std::shared_ptr<const runtime::PreparedModule> prepared_;
+  std::function<Outcome<void>(runtime::Caller&, Slot*)> host_;
+  std::unique_ptr<runtime::Store> store_;
+  runtime::Instance* instance_;
+};
+
+u64 with_index(u64 value, Index index) { return value << 8 | index; }
+
+TEST_F(NativeTest, Runs) {
+  EXPECT_EQ(call(kIdentity, 42).value(), 42u);
+  EXPECT_EQ(call(kCallByIndex, with_index(43, kIdentity)).value(), 43u);
+  EXPECT_EQ(berth_native_entry, nullptr);
+  EXPECT_EQ(os::Fiber::current(), nullptr);
+}
+
+TEST_F(NativeTest, CallsTheHostWithItsCallerOnTheSameStack) {
+  host_ = [&](runtime::Caller& caller, Slot* values) -> Outcome<void> {
+    EXPECT_EQ(caller.instance(), instance_);
+    EXPECT_EQ(caller.memory().size(), 65536u);
+    EXPECT_TRUE(on_guest_stack());
+    std::vector<runtime::Frame> frames;
+    executor_->backtrace(store_->context(), frames);
+    EXPECT_EQ(functions(frames), (std::vector<u32>{kCallByIndex, kCallByIndex}));
+    EXPECT_EQ(frames.empty() ? 0 : frames[0].code_offset, 1001u);
+    const os::Fiber* const fiber = os::Fiber::current();
+    host_ = [&, fiber](runtime::Caller&, Slot* inner) -> Outcome<void> {
+      EXPECT_EQ(os::Fiber::current(), fiber);
+      std::vector<runtime::Frame> all;
+      executor_->backtrace(store_->context(), all);
+      EXPECT_EQ(functions(all), (std::vector<u32>{kCallByIndex, kCallByIndex, kCallByIndex}));
+      *inner *= 2;
+      return {};
+    };
+    auto nested = call(kCallByIndex, with_index(*values, kHost));
+    EXPECT_TRUE(nested);
+    *values = *nested + 1;
+    return {};
+  };
+  EXPECT_EQ(call(kCallByIndex, with_index(with_index(21, kHost), kCallByIndex)).value(), 43u);
+}
+
+TEST_F(NativeTest, TrapsSayWhere) {
+  auto outcome = call(kCallByIndex, with_index(0, kTrap));
+  EXPECT_EQ(trap_of(outcome), TrapCode::Unreachable);
+  EXPECT_EQ(functions(outcome.error()->backtrace), (std::vector<u32>{kTrap, kCallByIndex}));
+  EXPECT_EQ(call(kIdentity, 1).value(), 1u);
+
+  host_ = [&](runtime::Caller&, Slot*) -> Outcome<void> { return std::unexpected(std::move(call(kTrap)).error()); };
+  outcome = call(kCallByIndex, with_index(0, kHost));
+  EXPECT_EQ(trap_of(outcome), TrapCode::Unreachable);
+  EXPECT_EQ(functions(outcome.error()->backtrace), (std::vector<u32>{kTrap, kCallByIndex}));
+  host_ = [&](runtime::Caller&, Slot*) -> Outcome<void> { return runtime::trap(TrapCode::HostError); };
+  outcome = call(kCallByIndex, with_index(0, kHost));
+  EXPECT_EQ(trap_of(outcome), TrapCode::HostError);
+  EXPECT_EQ(functions(outcome.error()->backtrace), (std::vector<u32>{kCallByIndex}));
+  host_ = [&](runtime::Caller&, Slot*) -> Outcome<void> { return runtime::exit_guest(3); };
+  outcome = call(kCallByIndex, with_index(0, kHost));
+  EXPECT_EQ(outcome.error()->kind, UnwindKind::Exit);
+}
+
+TEST_F(NativeTest, FaultsInMemoriesAreTraps) {
+  instance_->find_memory("memory")->base()[65535] = 7;
+  EXPECT_EQ(call(kLoad, 65528).value() >> 56, 7u);
+  auto outcome = call(kLoad, 65529);
+  EXPECT_EQ(trap_of(outcome), TrapCode::MemoryOutOfBounds);
+  EXPECT_EQ(functions(outcome.error()->backtrace), (std::vector<u32>{kLoad}));
+  EXPECT_EQ(trap_of(call(kLoad, 0x1FFFFFFFF)), TrapCode::MemoryOutOfBounds);
+}
+
+#if !defined(__has_feature) || !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+TEST_F(NativeTest, OtherFaultsAreCrashes) {
+  // An address below the memory: nothing of the store's.
+  EXPECT_EXIT((void)call(kLoad, ~u64{0} - reinterpret_cast<u64>(instance_->find_memory("memory")->base()) + 9),
+              ::testing::KilledBySignal(SIGSEGV), "");
+}
+#endif
+
+TEST_F(NativeTest, RecursionEnds) {
+  for (int i = 0; i < 3; ++i) {
+    auto outcome = call(kCallByIndex, with_index(0, kRecurse));
+    EXPECT_EQ(trap_of(outcome), TrapCode::StackExhausted);
+    EXPECT_EQ(outcome.error()->backtrace.size(), runtime::kMaxBacktrace);
+  }
+  u64 calls = 0;
+  host_ = [&](runtime::Caller&, Slot*) -> Outcome<void> {
+    ++calls;
+    return {};
+  };
+  auto outcome = call(kRecurseOut);
+  EXPECT_EQ(trap_of(outcome), TrapCode::StackExhausted);
+  EXPECT_GT(calls, 1000u);
+  EXPECT_EQ(functions(outcome.error()->backtrace)[0], u32{kCallByIndex});
+}
+
+TEST_F(NativeTest, RecursionThroughTheHostEnds) {
+  u64 depth = 0;
+  host_ = [&](runtime::Caller&, Slot*) -> Outcome<void> {
+    ++depth;
+    auto inner = call(kCallByIndex, with_index(0, kHost));
+    if (!inner) return std::unexpected(std::move(inner).error());
+    return {};
+  };
+  EXPECT_EQ(trap_of(call(kCallByIndex, with_index(0, kHost))), TrapCode::StackExhausted);
+  EXPECT_GT(depth, 100u);
+}
+
+TEST_F(NativeTest, IsInterruptedAnywhere) {
+  for (int i = 0; i < 5; ++i) {
+    std::thread other([&, i] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(i));
+      store_->interrupt();
+    });
+    auto outcome = call(kCallByIndex, with_index(0, kSpin));
+    EXPECT_EQ(trap_of(outcome), TrapCode::Interrupted);
+    other.join();
+    EXPECT_EQ(trap_of(call(kIdentity)), TrapCode::Interrupted);
+    store_->clear_interrupt();
+    EXPECT_TRUE(call(kIdentity));
+  }
+  const runtime::Deadline deadline(*store_, std::chrono::milliseconds(3));
+  EXPECT_EQ(trap_of(call(kSpin)), TrapCode::Interrupted);
+  EXPECT_TRUE(deadline.passed());
+}
+
+TEST_F(NativeTest, IsInterruptedBetweenBuiltins) {
+  for (int i = 0; i < 20; ++i) {
+    std::thread other([&] { store_->interrupt(); });
+    Outcome<u64> outcome;
+    host_ = [](runtime::Caller&, Slot*) -> Outcome<void> { return {}; };
+    while ((outcome = call(kCallByIndex, with_index(0, kHost)))) {
+    }
+    EXPECT_EQ(trap_of(outcome), TrapCode::Interrupted);
+    other.join();
+    store_->clear_interrupt();
+  }
+  host_ = [&](runtime::Caller&, Slot*) -> Outcome<void> {
+    store_->interrupt();
+    return {};
+  };
+  EXPECT_EQ(trap_of(call(kCallByIndex, with_index(0, kHost))), TrapCode::Interrupted);
+}
+
+TEST_F(NativeTest, ExceptionsAreCaught) {
+  EXPECT_EQ(call(kCatchDeep, 5).value(), 1005u);
+  EXPECT_EQ(call(kCatchIndex, with_index(6, kThrow)).value(), 2006u);
+  EXPECT_EQ(call(kCatchIndex, with_index(7, kDeep)).value(), 2007u);
+  EXPECT_EQ(call(kCatchIndex, with_index(8, kIdentity)).value(), 8u);
+  EXPECT_EQ(trap_of(call(kCatchIndex, with_index(0, kTrap))), TrapCode::Unreachable);
+
+  auto outcome = call(kCallByIndex, with_index(9, kThrow));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error()->kind, UnwindKind::Exception);
+  EXPECT_EQ(reinterpret_cast<abi::ExceptionObject*>(outcome.error()->exception)->values()[0], 9u);
+  EXPECT_EQ(functions(outcome.error()->backtrace), (std::vector<u32>{kThrow, kCallByIndex}));
+
+  // Through the host.
+  host_ = [&](runtime::Caller&, Slot* values) -> Outcome<void> {
+    auto thrown = call(kThrow, *values);
+    return std::unexpected(std::move(thrown).error());
+  };
+  EXPECT_EQ(call(kCatchIndex, with_index(10, kHost)).value(), 2010u);
+  outcome = call(kCallByIndex, with_index(11, kHost));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(functions(outcome.error()->backtrace), (std::vector<u32>{kThrow, kCallByIndex}));
+}
+
+TEST_F(NativeTest, ThrowingIsFast) {
+  Slot values[1];
+  constexpr int kTimes = 20'000;
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kTimes; ++i) {
+    values[0] = 1;
+    ASSERT_TRUE(store_->call_raw(*instance_->context().functions[kCatchDeep], values));
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start);
+  RecordProperty("ns", static_cast<int>(took.count() / kTimes));
+  std::printf("throw, eleven frames and catch: %d ns\n", static_cast<int>(took.count() / kTimes));
+}
+
+TEST_F(NativeTest, CallsAreFast) {
+  Slot values[1] = {1};
+  constexpr int kTimes = 100'000;
+  auto time = [&](Index index, u64 argument) {
+    const auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < kTimes; ++i) {
+      values[0] = argument;
+      EXPECT_TRUE(store_->call_raw(*instance_->context().functions[index], values));
+    }
+    const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start);
+    return static_cast<int>(took.count() / kTimes);
+  };
+  host_ = [](runtime::Caller&, Slot*) -> Outcome<void> { return {}; };
+  const int in = time(kIdentity, 1);
+  std::printf("host to guest: %d ns; and to the host: %d ns more\n", in, time(kCallByIndex, with_index(1, kHost)) - in);
+}
+
+TEST_F(NativeTest, OtherTiersTakePart) {
+  interpreter_->body = [&](FunctionInstance& function, StoreContext& store, Slot* values) -> Outcome<void> {
+    EXPECT_EQ(function.index, u32{kInterpreted});
+    EXPECT_EQ(&store, &store_->context());
+    EXPECT_TRUE(on_guest_stack());
+    *values += 1;
+    return {};
+  };
+  EXPECT_EQ(call(kInterpreted, 1).value(), 2u);
+  EXPECT_EQ(call(kCallByIndex, with_index(5, kInterpreted)).value(), 6u);
+  interpreter_->body = [&](FunctionInstance&, StoreContext&, Slot* values) -> Outcome<void> {
+    auto thrown = call(kThrow, *values);
+    return std::unexpected(std::move(thrown).error());
+  };
+  EXPECT_EQ(call(kCatchIndex, with_index(12, kInterpreted)).value(), 2012u);
+  interpreter_->body = [&](FunctionInstance&, StoreContext&, Slot*) -> Outcome<void> {
+    auto inner = call(kCallByIndex, with_index(0, kInterpreted));
+    if (!inner) return std::unexpected(std::move(inner).error());
+    return {};
+  };
+  EXPECT_EQ(trap_of(call(kInterpreted)), TrapCode::StackExhausted);
+}
+
+class Attached : public NativeTest {
+ protected:
+  Attached() : NativeTest({}, false) {}
+};
+TEST_F(Attached, LaterThanTheInstance) {
+  int interpreted = 0;
+  interpreter_->body = [&](FunctionInstance&, StoreContext&, Slot*) -> Outcome<void> {
+    ++interpreted;
+    return {};
+  };
+  EXPECT_EQ(call(kIdentity, 3).value(), 3u);
+  EXPECT_EQ(interpreted, 1);
+  attach();
+  EXPECT_EQ(call(kIdentity, 3).value(), 3u);
+  EXPECT_EQ(interpreted, 1);
+  FunctionInstance& trap = *instance_->context().functions[kTrap];
+  EXPECT_EQ(trap.native_target, &trap);
+  EXPECT_EQ(trap_of(call(kCallByIndex, with_index(0, kTrap))), TrapCode::Unreachable);
+  EXPECT_EQ(trap.native_target, trap.context);
+}
+
+class Stressed : public NativeTest {
+ protected:
+  static runtime::StoreLimits limits() {
+    runtime::StoreLimits l;
+    l.stress_heap = true;
+    return l;
+  }
+  Stressed() : NativeTest(limits()) {}
+};
+TEST_F(Stressed, ReferencesInNativeFramesKeepObjects) {
+  host_ = [&](runtime::Caller&, Slot*) -> Outcome<void> {
+    store_->collect_garbage();
+    return {};
+  };
+  EXPECT_EQ(call(kHold).value(), 1u);
+  EXPECT_EQ(call(kCallByIndex, with_index(0, kHold)).value(), 1u);
+  // The same with frames of an outer entry.
+  host_ = [&](runtime::Caller&, Slot*) -> Outcome<void> {
+    host_ = [&](runtime::Caller&, Slot*) -> Outcome<void> {
+      store_->collect_garbage();
+      return {};
+    };
+    EXPECT_EQ(call(kHold).value(), 1u);
+    return {};
+  };
+  EXPECT_EQ(call(kHold).value(), 1u);
+}
+
+TEST_F(NativeTest, StoresOnOneThreadNest) {
+  runtime::Store other(*executor_);
+  FunctionInstance* outer = nullptr;
+  FunctionInstance* host = other.make_function(prepared_->module().types[0].func, [&](runtime::Caller&, Slot* values) -> Outcome<void> {
+    auto inner = call(kCallByIndex, with_index(*values, kHost));
+    EXPECT_EQ(trap_of(call(kTrap)), TrapCode::Unreachable);
+    *values = *inner + 1;
+    return {};
+  });
+  host_ = [&](runtime::Caller&, Slot* values) -> Outcome<void> {
+    *values += 10;
+    return {};
+  };
+  const runtime::Extern imports[] = {host};
+  auto made = other.instantiate(prepared_, imports);
+  ASSERT_TRUE(made);
+  outer = (*made)->context().functions[kCallByIndex];
+  Slot values[1] = {with_index(1, kHost)};
+  ASSERT_TRUE(other.call_raw(*outer, values));
+  EXPECT_EQ(values[0], 12u);
+}
+
+TEST_F(NativeTest, ThreadsHaveTheirOwn) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      runtime::Store store(*executor_);
+      FunctionInstance* host = store.make_function(prepared_->module().types[0].func, [](runtime::Caller&, Slot*) -> Outcome<void> { return {}; });
+      const runtime::Extern imports[] = {host};
+      auto made = store.instantiate(prepared_, imports);
+      ASSERT_TRUE(made);
+      for (u64 i = 0; i < 200; ++i) {
+        Slot values[1] = {i};
+        ASSERT_TRUE(store.call_raw(*(*made)->context().functions[kCatchDeep], values));
+        EXPECT_EQ(values[0], i + 1000);
+        if (i % 20 == static_cast<u64>(t)) EXPECT_FALSE(store.call_raw(*(*made)->context().functions[kRecurse], values));
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+}
+
+}  // namespace
+}  // namespace berth::native
