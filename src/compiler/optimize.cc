@@ -76,6 +76,7 @@ void add_scalar(FunctionPassManager& passes, const wasm::Module& wasm) {
   passes.addPass(llvm::DSEPass());
   passes.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()), true));
   passes.addPass(llvm::ADCEPass());
+  passes.addPass(llvm::AggressiveInstCombinePass());
   passes.addPass(llvm::SimplifyCFGPass());
   passes.addPass(llvm::InstCombinePass());
 }
