@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <optional>
@@ -116,6 +117,10 @@ Result<> compile(const Arguments& arguments, compiler::Options& options, const s
   artifact.debug_info = arguments.has("--debug-info");
   artifact.embed_module = !arguments.has("--no-module");
 
+  // Better now than after minutes.
+  const size_t slash = output.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : output.substr(0, slash + 1);
+  if (access(folder.c_str(), W_OK | X_OK) != 0) return fail(os_error(errno, "cannot write " + output));
   const wasm::Module module = TRY(read_module(input, options.jobs));
   u64 code_bytes = 0;
   for (const wasm::Function& function : module.functions) code_bytes += function.body.size;
@@ -156,7 +161,7 @@ int compile_command(const Arguments& arguments) {
   if (error.kind() == ErrorKind::Io) {
     cli::print_error(error.to_string());
   } else {
-    cli::print_error(input + ": " + error.to_string());
+    cli::print_error((input == "-" ? "standard input" : input) + ": " + error.to_string());
   }
   return cli::kExitFailure;
 }

@@ -27,9 +27,12 @@ Result<std::string> needed_cpu(const Target& target) {
   std::string why;
   const llvm::Target* found = llvm::TargetRegistry::lookupTarget(triple, why);
   if (!found) return fail(ErrorCode::UnknownTarget, why);
-  const std::unique_ptr<llvm::MCSubtargetInfo> info(found->createMCSubtargetInfo(triple, target.cpu, target.features));
-  if (!info || !info->isCPUStringValid(target.cpu))
-    return fail(ErrorCode::UnknownTarget, "no CPU is called " + target.cpu);
+  // LLVM prints a message about a CPU that it does not know.
+  const std::unique_ptr<llvm::MCSubtargetInfo> any(found->createMCSubtargetInfo(triple, "", ""));
+  const bool known = any && any->isCPUStringValid(target.cpu);
+  const std::unique_ptr<llvm::MCSubtargetInfo> info(
+      known ? found->createMCSubtargetInfo(triple, target.cpu, target.features) : nullptr);
+  if (!info) return fail(ErrorCode::UnknownTarget, target.cpu + " is no CPU of " + target.name);
   std::string out = target.cpu;
   for (const llvm::SubtargetFeatureKV& feature : info->getAllProcessorFeatures()) {
     if (!info->hasFeature(feature.Value)) continue;

@@ -20,7 +20,8 @@ Result<std::vector<u8>> read_descriptor(int descriptor, const std::string& name,
 
 // Makes `bytes` the contents of the file at `path`, all or nothing: whoever opens it sees what was there before or
 // all of `bytes`, after a crash or a loss of power too, and nothing is left behind beside it when it fails. The file is
-// a new one of mode `mode` (less the umask). Fails with System; the text names the path and the reason.
+// a new one of mode `mode` (less the umask); where `path` is a symbolic link, it takes the place of what that leads to.
+// Fails with System; the text names the path and the reason.
 Result<> replace_file(const std::string& path, std::span<const u8> bytes, u32 mode = 0666);
 
 }  // namespace berth::os

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 
 namespace berth::os {
 
@@ -102,13 +104,24 @@ class NewFile {
 
 }  // namespace
 
-Result<> replace_file(const std::string& path, std::span<const u8> bytes, u32 mode) {
+Result<> replace_file(const std::string& named, std::span<const u8> bytes, u32 mode) {
+  std::string path = named;
+  struct stat status{};
+  if (stat(named.c_str(), &status) == 0) {
+    // Not a device, above all.
+    if (!S_ISREG(status.st_mode)) {
+      return fail(ErrorCode::System, "cannot write " + named + ": it is there and not a regular file");
+    }
+    char resolved[PATH_MAX];
+    if (!realpath(named.c_str(), resolved)) return fail(os_error(errno, "cannot write " + named));
+    path = resolved;
+  }
   const size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
   NewFile file(folder, mode);
   int error = file.is_open() ? file.write(bytes) : errno;
   if (error == 0) error = file.put_at(path);
-  if (error != 0) return fail(os_error(error, "cannot write " + path));
+  if (error != 0) return fail(os_error(error, "cannot write " + named));
   return {};
 }
 

@@ -1,0 +1,122 @@
+// From text to artifacts: that what the code generator makes is what the reader of its objects expects.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "abi/line_table.h"
+#include "compiler/compiler.h"
+#include "compiler/cpu_features.h"
+#include "compiler/elf_view.h"
+#include "compiler/link.h"
+#include "compiler/metadata.h"
+#include "compiler/symbols.h"
+#include "decode/decoder.h"
+#include "text/parser.h"
+#include "validate/validate.h"
+
+namespace berth::compiler {
+namespace {
+
+constexpr const char* kCatches = R"((module
+  (import "host" "f" (func $host (param i32) (result i32)))
+  (memory 1)
+  (tag $tag (param i32))
+  (func $load (param i32) (result i32) (i32.load (local.get 0)))
+  (func $throw (param i32) (throw $tag (local.get 0)))
+  (func (export "main") (param i32) (result i32)
+    (block $caught (result i32)
+      (try_table (catch $tag $caught)
+        (drop (call $host (call $load (local.get 0))))
+        (call $throw (local.get 0)))
+      (i32.const 5)))))";
+
+wasm::Module read(const char* source) {
+  wasm::FeatureSet features;
+  for (const auto& f : wasm::all_features()) features.enable(f.feature);
+  text::ParseOptions options;
+  options.features = features;
+  auto parsed = text::parse_module(source, options);
+  EXPECT_TRUE(parsed);
+  auto module = decode::decode_module(std::move(parsed->binary), features, {});
+  EXPECT_TRUE(module);
+  EXPECT_TRUE(validate::validate_module(*module));
+  return std::move(*module);
+}
+
+TEST(EndToEnd, MetadataOfAModuleThatCatches) {
+  const wasm::Module module = read(kCatches);
+  for (const u32 level : {0u, 1u, 2u}) {
+    Options options;
+    options.cpu = "generic";
+    options.optimization = level;
+    const auto objects = compile_objects(module, options);
+    ASSERT_TRUE(objects) << objects.error().to_string();
+    const auto image = link_image(*objects);
+    ASSERT_TRUE(image) << image.error().to_string();
+    const auto metadata = read_metadata(*image, module, false);
+    ASSERT_TRUE(metadata) << metadata.error().to_string();
+    EXPECT_EQ(metadata->functions.size(), 3u);
+    EXPECT_FALSE(metadata->landings.empty());
+    EXPECT_EQ(metadata->types.size(), module.types.size());
+    // Some instruction stems from the load, and says so, inlined or not.
+    bool load = false, inlined = false;
+    const auto symbols = read_symbols(ElfView(*image));
+    for (const CodeSymbol& symbol : symbols) {
+      for (u32 at = symbol.begin; at < symbol.end; ++at) {
+        const auto line = abi::find_line(metadata->line_blocks, metadata->line_data, at);
+        if (line.function != 1) continue;
+        const auto body = module.functions[1].body;
+        EXPECT_GE(line.wasm_offset, body.offset);
+        EXPECT_LT(line.wasm_offset, body.offset + body.size);
+        load = true;
+        inlined |= line.inlined_at != 0 && metadata->inlined.at(line.inlined_at - 1).function == 3;
+      }
+    }
+    EXPECT_TRUE(load) << level;
+    EXPECT_EQ(inlined, level > 1);
+  }
+}
+
+TEST(EndToEnd, PartialCodeLacksFunctions) {
+  const wasm::Module module = read(kCatches);
+  Options options;
+  options.cpu = "generic";
+  options.functions = {2};
+  const auto objects = compile_objects(module, options);
+  ASSERT_TRUE(objects) << objects.error().to_string();
+  const auto image = link_image(*objects);
+  ASSERT_TRUE(image) << image.error().to_string();
+  EXPECT_FALSE(read_metadata(*image, module, false));
+  const auto metadata = read_metadata(*image, module, true);
+  ASSERT_TRUE(metadata) << metadata.error().to_string();
+  EXPECT_EQ(metadata->functions[0], 0u);
+  EXPECT_NE(metadata->functions[1], 0u);
+}
+
+TEST(EndToEnd, AModuleOfNothingHasAnImage) {
+  const wasm::Module module = read("(module)");
+  const auto objects = compile_objects(module, {});
+  ASSERT_TRUE(objects) << objects.error().to_string();
+  const auto image = link_image(*objects);
+  ASSERT_TRUE(image) << image.error().to_string();
+  const auto metadata = read_metadata(*image, module, false);
+  ASSERT_TRUE(metadata) << metadata.error().to_string();
+  EXPECT_TRUE(metadata->functions.empty());
+}
+
+TEST(NeededCpu, ListsFeaturesThatCanBeAskedFor) {
+  const auto baseline = needed_cpu({"x86_64-linux", "x86-64-v2", ""});
+  ASSERT_TRUE(baseline);
+  EXPECT_TRUE(baseline->starts_with("x86-64-v2 +"));
+  EXPECT_NE(baseline->find("+sse4.2"), std::string::npos);
+  EXPECT_EQ(baseline->find("avx"), std::string::npos);
+  EXPECT_EQ(baseline->find("slow"), std::string::npos);
+  EXPECT_NE(needed_cpu({"x86_64-linux", "x86-64-v2", "+avx2"})->find("+avx2"), std::string::npos);
+  EXPECT_TRUE(needed_cpu({"aarch64-linux", "generic", ""}));
+  EXPECT_FALSE(needed_cpu({"x86_64-linux", "pentium-of-mine", ""}));
+}
+
+}  // namespace
+}  // namespace berth::compiler
