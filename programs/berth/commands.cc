@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/output.h"
+#include "cli/units.h"
 
 namespace berth::cli {
 namespace {
@@ -38,8 +39,8 @@ constexpr Option kRunOptions[] = {
     {.name = "--argv0", .value = "NAME", .help = "what the guest is told its own name is (default: FILE)"},
     {.name = "--deterministic", .help = "relaxed vector instructions give the same results on every machine"},
     {.name = "--tier",
-     .value = "interp",
-     .help = "how to execute: interp is the interpreter",
+     .value = "TIER",
+     .help = "how to execute: interp (default) is the interpreter, native\ncompiles first, auto compiles meanwhile",
      .complete = Complete::Tier},
     BERTH_FEATURE_OPTIONS,
 };
@@ -48,8 +49,8 @@ constexpr Option kWastOptions[] = {
     {.name = "--verbose", .help = "show every command and what came of it", .letter = 'v'},
     {.name = "--deterministic", .help = "relaxed vector instructions as the deterministic profile has them"},
     {.name = "--tier",
-     .value = "interp",
-     .help = "how to execute: interp is the interpreter",
+     .value = "TIER",
+     .help = "how to execute: interp (default) is the interpreter, native\ncompiles first, auto compiles meanwhile",
      .complete = Complete::Tier},
     BERTH_FEATURE_OPTIONS,
 };
@@ -173,10 +174,22 @@ std::optional<UsageError> read_features(const Arguments& arguments, wasm::Featur
   return std::nullopt;
 }
 
-std::optional<UsageError> check_tier(const Arguments& arguments) {
+std::optional<UsageError> read_tier(const Arguments& arguments, engine::Config& config) {
   const auto tier = arguments.value("--tier");
-  if (!tier || *tier == "interp") return std::nullopt;
-  return UsageError{"there is no tier " + std::string(*tier), "this Berth has the interpreter only: --tier interp"};
+  constexpr std::string_view kMixed = "mixed:";  // for tests, with a seed
+  if (!tier || *tier == "interp") {
+    config.tier = engine::Tier::Interp;
+  } else if (*tier == "native") {
+    config.tier = engine::Tier::Native;
+  } else if (*tier == "auto") {
+    config.tier = engine::Tier::Auto;
+  } else if (tier->starts_with(kMixed) && parse_count(tier->substr(kMixed.size()))) {
+    config.tier = engine::Tier::Native;
+    config.mixing_seed = *parse_count(tier->substr(kMixed.size()));
+  } else {
+    return UsageError{"there is no tier " + std::string(*tier), "there are: interp, native and auto"};
+  }
+  return std::nullopt;
 }
 
 int load_error(const engine::LoadFailure& failure) {

@@ -22,8 +22,8 @@ int version_command(const Arguments& arguments);
 
 // Applies --enable and --disable in their order; each takes names of features, separated by commas, or "all".
 std::optional<UsageError> read_features(const Arguments& arguments, wasm::FeatureSet& features);
-// Checks --tier, of which there is one so far.
-std::optional<UsageError> check_tier(const Arguments& arguments);
+// Reads --tier.
+std::optional<UsageError> read_tier(const Arguments& arguments, engine::Config& config);
 // Prints why a module could not be loaded; kExitFailure.
 int load_error(const engine::LoadFailure& failure);
 

@@ -16,7 +16,7 @@ std::string words(Complete complete) {
   } else if (complete == Complete::Shell) {
     out = "bash zsh fish";
   } else if (complete == Complete::Tier) {
-    out = "interp";
+    out = "interp native auto";
   }
   return out;
 }

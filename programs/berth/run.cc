@@ -85,7 +85,7 @@ OrStop<> Run::read_options() {
     return stop(UsageError{std::string(option) + ": cannot read " + std::string(value), std::move(hint)});
   };
   if (auto wrong = read_features(arguments_, config_.features)) return stop(*wrong);
-  if (auto wrong = check_tier(arguments_)) return stop(*wrong);
+  if (auto wrong = read_tier(arguments_, config_)) return stop(*wrong);
   config_.deterministic = arguments_.has("--deterministic");
   if (const auto text = arguments_.value("--fuel")) {
     const auto fuel = parse_count(*text);

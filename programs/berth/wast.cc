@@ -96,7 +96,7 @@ int wast_command(const Arguments& arguments) {
   engine::Config config;
   config.deterministic = arguments.has("--deterministic");
   if (auto wrong = read_features(arguments, config.features)) return usage_error(*wrong);
-  if (auto wrong = check_tier(arguments)) return usage_error(*wrong);
+  if (auto wrong = read_tier(arguments, config)) return usage_error(*wrong);
   auto engine = engine::Engine::create(config);
   if (!engine) {
     print_error(engine.error().to_string());
@@ -106,6 +106,10 @@ int wast_command(const Arguments& arguments) {
   auto spectest = engine::read_module({kSpectest.begin(), kSpectest.end()}, "spectest", engine::Config{});
   CHECK(spectest);
   const auto prepared = (*engine)->prepare(std::move(*spectest));
+  if (!prepared) {
+    print_error(prepared.error().to_string());
+    return kExitFailure;
+  }
 
   Output out;
   bool ok = true;
@@ -123,7 +127,7 @@ int wast_command(const Arguments& arguments) {
     if (auto script = text::parse_script(source)) {
       wasm::FeatureSet features = features_for(path);
       read_features(arguments, features);
-      ScriptRunner(**engine, features, report, path, source, prepared).run(script->commands);
+      ScriptRunner(**engine, features, report, path, source, *prepared).run(script->commands);
     } else {
       report.add(path,
                  script.error().offset() ? text::line_column(source, *script.error().offset()) : text::LineColumn{},

@@ -5,6 +5,7 @@
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,13 +20,21 @@
 
 namespace berth::engine {
 
-// How functions are executed.
-enum class Tier : u8 { Interp };
+class BackgroundCompiler;
+class CodeSource;
+
+// How functions are executed: by the interpreter; as native code, which is made before anything runs; or by the
+// interpreter until there is native code, which is made meanwhile.
+enum class Tier : u8 { Interp, Native, Auto };
 
 struct Config {
   wasm::FeatureSet features;
   wasm::ModuleLimits limits;
   Tier tier = Tier::Interp;
+  // Where native code comes from; null: from the compiler, each time anew.
+  std::shared_ptr<CodeSource> code;
+  // For tests: makes functions native at random, from this seed, where `tier` is Native.
+  std::optional<u64> mixing_seed;
   // Whether guest code counts fuel; without it Store::set_fuel has no effect.
   bool fuel = false;
   // Whether relaxed vector instructions behave the same on every machine.
@@ -78,14 +87,15 @@ class Engine {
   Loaded<std::shared_ptr<const runtime::PreparedModule>> load(std::vector<u8> bytes, std::string_view name);
   Loaded<std::shared_ptr<const runtime::PreparedModule>> load_file(const std::string& path);
   // Makes a valid module ready to be instantiated. Cheap: functions are translated when first
-  // called.
-  std::shared_ptr<const runtime::PreparedModule> prepare(std::shared_ptr<const wasm::Module> module);
+  // called; but in the native tier this waits for the compiler, and fails when that does.
+  Result<std::shared_ptr<const runtime::PreparedModule>> prepare(std::shared_ptr<const wasm::Module> module);
 
  private:
   Engine(const Config& config, std::unique_ptr<runtime::Executor> executor);
 
   const Config config_;
   std::unique_ptr<runtime::Executor> executor_;
+  std::unique_ptr<BackgroundCompiler> background_;  // in the auto tier
 };
 
 // Takes a binary as it arrives and validates each part as soon as it is there, so that a slow
