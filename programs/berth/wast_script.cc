@@ -167,7 +167,9 @@ Result<ScriptRunner::Prepared> ScriptRunner::load(const text::ScriptModule& modu
     if (parsed->custom_error) return std::unexpected(std::move(*parsed->custom_error));
     TRY(wasm::check_branch_hints(**compiled));
   }
-  return engine_.prepare(std::move(*compiled));
+  auto prepared = engine_.prepare(std::move(*compiled));
+  if (!prepared && message) *message = "the module failed: " + prepared.error().to_string();
+  return prepared;
 }
 
 std::optional<runtime::Extern> ScriptRunner::find_import(const wasm::Import& import) const {

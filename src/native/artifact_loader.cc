@@ -126,8 +126,8 @@ class Artifact::Loader {
       text_ = s.p_vaddr;
       text_bytes_ = s.p_memsz;
     }
-    if (text_bytes_ == 0) return bad("it has no executable segment");
-    low_ = low;
+    if (high == 0) return bad("it has no segments");
+    low_ = low;  // a module without functions has no text
     out_.image_bytes_ = high - low;
     if (out_.image_bytes_ >= u64{1} << 32) return bad("its segments are too large");
     return {};
@@ -210,6 +210,7 @@ class Artifact::Loader {
                static_cast<off_t>(s.p_offset - inside)) == MAP_FAILED)
         return fail(os_error(errno, name_ + ": cannot map its code"));
     }
+    if (text_bytes_ == 0) return {};
     out_.text_begin_ = out_.base() + (text_ - low_);
     out_.text_end_ = out_.text_begin_ + text_bytes_;
     return {};

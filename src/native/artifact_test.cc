@@ -100,6 +100,16 @@ TEST(Artifact, IsNeverWritableAndNeverAnonymous) {
   EXPECT_TRUE(found);
 }
 
+TEST(Artifact, ModulesWithoutFunctionsHaveNoText) {
+  ArtifactParts parts;
+  parts.segment_flags = PF_R;
+  parts.code.assign(16, 0);
+  const TemporaryFile file(parts.image());
+  auto opened = Artifact::open(file.path(), {});
+  ASSERT_TRUE(opened) << opened.error().to_string();
+  EXPECT_FALSE((*opened)->in_text((*opened)->base()));
+}
+
 TEST(Artifact, SpaceIsUsedAgain) {
   const TemporaryFile file(small().image());
   u64 base = 0;
@@ -127,7 +137,7 @@ TEST(Artifact, ForeignOnesAreRefused) {
   parts.segment_flags = PF_R | PF_W | PF_X;
   EXPECT_NE(refusal(parts), "");
   parts.segment_flags = PF_R;
-  EXPECT_NE(refusal(parts), "");
+  EXPECT_NE(refusal(parts), "");  // functions, but no text that they could lie in
 
   ExpectedArtifact expected;
   expected.module_digest.emplace();
