@@ -233,7 +233,10 @@ void Translator::numeric(Op op) {
     case Op::F32ConvertI32U: case Op::F32ConvertI64U: return same(ir_.CreateUIToFP(a, ir_.getFloatTy()));
     case Op::F64ConvertI32S: case Op::F64ConvertI64S: return same(ir_.CreateSIToFP(a, ir_.getDoubleTy()));
     case Op::F64ConvertI32U: case Op::F64ConvertI64U: return same(ir_.CreateUIToFP(a, ir_.getDoubleTy()));
-    case Op::F32DemoteF64: return same(fp(ir_.CreateFPTrunc(a, ir_.getFloatTy())));
+    case Op::F32DemoteF64:
+      // Of a promoted f32 LLVM would make that f32 again, as it was.
+      if (auto* promoted = llvm::dyn_cast<llvm::FPExtInst>(a)) return same(fp(quiet(promoted->getOperand(0))));
+      return same(fp(ir_.CreateFPTrunc(a, ir_.getFloatTy())));
     case Op::F64PromoteF32: return same(fp(ir_.CreateFPExt(a, ir_.getDoubleTy())));
     case Op::I32ReinterpretF32: return same(ir_.CreateBitCast(a, int32));
     case Op::I64ReinterpretF64: return same(ir_.CreateBitCast(a, int64));
