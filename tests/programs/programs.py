@@ -2,7 +2,8 @@
 """Builds real programs to WebAssembly and runs them under Berth.
 
   programs.py build [PROGRAM…]             build into build/programs/
-  programs.py test CASE --berth PATH       run one case; 77 when its toolchain is not installed
+  programs.py test CASE --berth PATH [--tier TIER]
+                                           run one case; 77 when its toolchain is not installed
   programs.py demo --berth PATH            run every case, showing commands and output
   programs.py list                         the names of all cases
 
@@ -29,7 +30,7 @@ class Mismatch(Exception):
     """A program did not do what was expected; says how."""
 
 
-def run_case(name: str, berth: Path, show: bool, bless: bool):
+def run_case(name: str, berth: Path, show: bool, bless: bool, tier: str = "interp"):
     """Runs the case in a fresh folder. Raises Mismatch, or build.Unavailable before anything ran."""
     case = CASES[name]
     module = build.built(case.program)
@@ -40,7 +41,7 @@ def run_case(name: str, berth: Path, show: bool, bless: bool):
         # What the host has in its environment is not the guest's to see.
         environment = os.environ | {"GREETING": "Leaked"}
         for step in case.runs:
-            command = [str(berth), "run", *step.options, str(module), *step.arguments]
+            command = [str(berth), "run", "--tier", tier, *step.options, str(module), *step.arguments]
             if show:
                 shown = ["berth", "run", *step.options, module.name, *step.arguments]
                 print("  $ " + shlex.join(shown), flush=True)
@@ -74,9 +75,9 @@ def compare(expected: str, printed: str):
         raise Mismatch("\n".join(lines))
 
 
-def test(name: str, berth: Path, bless: bool) -> int:
+def test(name: str, berth: Path, bless: bool, tier: str) -> int:
     try:
-        run_case(name, berth, show=False, bless=bless)
+        run_case(name, berth, show=False, bless=bless, tier=tier)
     except build.Unavailable as missing:
         print(f"SKIPPED: {missing}")
         return EXIT_SKIPPED
@@ -110,6 +111,7 @@ def main() -> int:
     parser.add_argument("command", choices=["build", "test", "demo", "list"])
     parser.add_argument("names", nargs="*")
     parser.add_argument("--berth", type=Path)
+    parser.add_argument("--tier", default="interp", help="as of berth run (default: interp)")
     parser.add_argument("--bless", action="store_true")
     arguments = parser.parse_args()
     if arguments.command == "list":
@@ -132,7 +134,7 @@ def main() -> int:
         return demo(berth, arguments.bless)
     if len(arguments.names) != 1 or arguments.names[0] not in CASES:
         parser.error(f"name one case of: {', '.join(CASES)}")
-    return test(arguments.names[0], berth, arguments.bless)
+    return test(arguments.names[0], berth, arguments.bless, arguments.tier)
 
 
 if __name__ == "__main__":
