@@ -12,15 +12,26 @@
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
 #include "abi/context.h"
+#include "base/result.h"
 
 namespace berth::compiler {
 
 using llvm::Instruction;
 using llvm::Value;
 
-u64 Check::end() const { return llvm::cast<llvm::ConstantInt>(call->getArgOperand(1))->getZExtValue(); }
-u32 Check::memory() const { return static_cast<u32>(llvm::cast<llvm::ConstantInt>(call->getArgOperand(3))->getZExtValue()); }
-bool Check::guarded() const { return llvm::cast<llvm::ConstantInt>(call->getArgOperand(4))->isOne(); }
+namespace {
+
+u64 constant_operand(const llvm::CallInst& call, unsigned index) {
+  const auto* constant = llvm::dyn_cast<llvm::ConstantInt>(call.getArgOperand(index));
+  CHECK(constant != nullptr);
+  return constant->getZExtValue();
+}
+
+}  // namespace
+
+u64 Check::end() const { return constant_operand(*call, 1); }
+u32 Check::memory() const { return static_cast<u32>(constant_operand(*call, 3)); }
+bool Check::guarded() const { return constant_operand(*call, 4) != 0; }
 
 Check as_check(Instruction& i) {
   auto* call = llvm::dyn_cast<llvm::CallInst>(&i);

@@ -52,6 +52,8 @@ Translator::Value Translator::effective_address(const wasm::MemArgImm& m, u32 wi
   const bool is_guarded = guarded(memory) && m.offset + width <= (u64{1} << 32) + (u64{64} << 10);
   auto* check = ir_.CreateCall(p_.check(), {start, i64(m.offset + width), wide, i32(memory), ir_.getInt1(is_guarded)});
   check->setDoesNotThrow();
+  // Merged with another one its constants would become variables.
+  check->addFnAttr(llvm::Attribute::NoMerge);
   return m.offset == 0 ? start : offset(start, m.offset);
 }
 
