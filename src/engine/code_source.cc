@@ -1,6 +1,7 @@
 #include "engine/code_source.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,6 +9,8 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <mutex>
+#include <set>
 
 namespace berth::engine {
 
@@ -54,9 +57,16 @@ class CompilerSource final : public CodeSource {
     if (made < 0) return fail(os_error(errno, "cannot make a temporary file"));
     close(made);
     auto result = compile(input.fd(), messages.fd(), output);
-    Result<std::shared_ptr<const native::Artifact>> artifact = result ? load(output, module) : fail(std::move(result).error());
+    Result<std::shared_ptr<const native::Artifact>> artifact =
+        result ? load(output, module) : fail(std::move(result).error());
     unlink(output);
     return artifact;
+  }
+
+  void cancel() override {
+    const std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    for (const pid_t child : running_) kill(child, SIGKILL);
   }
 
  private:
@@ -71,10 +81,30 @@ class CompilerSource final : public CodeSource {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, input, 0);
     posix_spawn_file_actions_adddup2(&actions, messages, 2);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
     pid_t child = 0;
-    const int failed = posix_spawn(&child, path_.c_str(), &actions, nullptr, argv.data(), environ);
+    int failed = ECANCELED;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!cancelled_) failed = posix_spawn(&child, path_.c_str(), &actions, &attributes, argv.data(), environ);
+      if (failed == 0) running_.insert(child);
+    }
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     if (failed != 0) return fail(os_error(failed, "cannot run the compiler " + path_));
+    // Collected only once it is no longer among those that may be killed: its number is free again afterwards.
+    siginfo_t ended;
+    while (waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      running_.erase(child);
+    }
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
@@ -94,6 +124,9 @@ class CompilerSource final : public CodeSource {
 
   const std::string path_;
   const CompilerOptions options_;
+  std::mutex mutex_;
+  std::set<pid_t> running_;
+  bool cancelled_ = false;
 };
 
 }  // namespace

@@ -42,8 +42,10 @@ Result<std::shared_ptr<const runtime::PreparedModule>> Engine::prepare(std::shar
     case Tier::Interp: break;
     case Tier::Native: native::Executor::attach(*prepared, TRY(config_.code->make(prepared->module()))); break;
     case Tier::Auto:
-      if (const auto artifact = config_.code->find(prepared->module())) native::Executor::attach(*prepared, artifact);
-      else background_->add(prepared);
+      if (const auto artifact = config_.code->find(prepared->module()))
+        native::Executor::attach(*prepared, artifact);
+      else
+        background_->add(prepared);
       break;
   }
   return prepared;

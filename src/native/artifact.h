@@ -32,7 +32,8 @@ class Artifact {
   // Maps the file at `path`, or that open as `file` (which stays open) and called `name` in messages. Fails with
   // System, BadArtifact with a reason, or where address space runs out.
   static Result<std::shared_ptr<const Artifact>> open(const std::string& path, const ExpectedArtifact& expected);
-  static Result<std::shared_ptr<const Artifact>> open(int file, const std::string& name, const ExpectedArtifact& expected);
+  static Result<std::shared_ptr<const Artifact>> open(int file, const std::string& name,
+                                                      const ExpectedArtifact& expected);
   ~Artifact();
   Artifact(const Artifact&) = delete;
 

@@ -80,7 +80,8 @@ class Artifact::Loader {
         elf.e_ident[EI_DATA] != ELFDATA2LSB || elf.e_type != ET_DYN)
       return bad("it is not an ELF shared object");
     if (elf.e_machine != kMachine) return bad("it is for another machine");
-    if (elf.e_phentsize != sizeof(Elf64_Phdr) || elf.e_phnum > kMaxHeaders) return bad("its program headers are malformed");
+    if (elf.e_phentsize != sizeof(Elf64_Phdr) || elf.e_phnum > kMaxHeaders)
+      return bad("its program headers are malformed");
     segments_.resize(elf.e_phnum);
     TRY(read(segments_.data(), elf.e_phoff, segments_.size() * sizeof(Elf64_Phdr)));
     if (elf.e_shentsize != sizeof(Elf64_Shdr) || elf.e_shnum > kMaxSections || elf.e_shstrndx >= elf.e_shnum)
@@ -135,15 +136,23 @@ class Artifact::Loader {
 
   // Nothing to do for a dynamic linker, since there will be none.
   Result<> check_dynamic(const Elf64_Phdr& segment) {
-    if (!in_file(segment.p_offset, segment.p_filesz) || segment.p_filesz > 4096) return bad("its dynamic section is malformed");
+    if (!in_file(segment.p_offset, segment.p_filesz) || segment.p_filesz > 4096)
+      return bad("its dynamic section is malformed");
     std::vector<Elf64_Dyn> entries(segment.p_filesz / sizeof(Elf64_Dyn));
     TRY(read(entries.data(), segment.p_offset, entries.size() * sizeof(Elf64_Dyn)));
     for (const Elf64_Dyn& entry : entries) {
       switch (entry.d_tag) {
         case DT_NULL: return {};
-        case DT_NEEDED: case DT_INIT: case DT_FINI: case DT_TEXTREL: case DT_JMPREL: case DT_RELR:
-          return bad("it needs a dynamic linker");
-        case DT_RELSZ: case DT_RELASZ: case DT_INIT_ARRAYSZ: case DT_PLTRELSZ:
+        case DT_NEEDED:
+        case DT_INIT:
+        case DT_FINI:
+        case DT_TEXTREL:
+        case DT_JMPREL:
+        case DT_RELR: return bad("it needs a dynamic linker");
+        case DT_RELSZ:
+        case DT_RELASZ:
+        case DT_INIT_ARRAYSZ:
+        case DT_PLTRELSZ:
           if (entry.d_un.d_val != 0) return bad("it needs a dynamic linker");
           break;
         default: break;
@@ -184,7 +193,8 @@ class Artifact::Loader {
     if (h.file_bytes != file_bytes_) return bad("it is not complete");
     if (expected_.module_digest && std::memcmp(h.module_digest, expected_.module_digest->data(), 32) != 0)
       return bad("it is of another module");
-    if (((h.options ^ expected_.options) & expected_.option_mask) != 0) return bad("it was compiled with other options");
+    if (((h.options ^ expected_.options) & expected_.option_mask) != 0)
+      return bad("it was compiled with other options");
     const auto target = TRY(text(h.target, "targets"));
     if (!is_target(target)) return bad("it is for " + std::string(target));
     auto cpu = TRY(text(h.cpu, "features"));
@@ -206,8 +216,8 @@ class Artifact::Loader {
       if (s.p_type != PT_LOAD || s.p_memsz == 0) continue;
       const u64 inside = s.p_vaddr % page;
       const int protection = PROT_READ | ((s.p_flags & PF_X) != 0 ? PROT_EXEC : 0);
-      if (mmap(out_.image_ + (s.p_vaddr - inside - low_), s.p_filesz + inside, protection, MAP_PRIVATE | MAP_FIXED, file_,
-               static_cast<off_t>(s.p_offset - inside)) == MAP_FAILED)
+      if (mmap(out_.image_ + (s.p_vaddr - inside - low_), s.p_filesz + inside, protection, MAP_PRIVATE | MAP_FIXED,
+               file_, static_cast<off_t>(s.p_offset - inside)) == MAP_FAILED)
         return fail(os_error(errno, name_ + ": cannot map its code"));
     }
     if (text_bytes_ == 0) return {};
@@ -231,7 +241,8 @@ class Artifact::Loader {
     out_.loops_ = TRY(table<abi::LoopEntry>(h.loops, "loops"));
     if (out_.functions_.size() != h.defined_functions) return bad("its numbers of functions differ");
     if (const wasm::Module* m = expected_.module) {
-      if (out_.functions_.size() != m->functions.size() - m->imported_functions || out_.types_.size() != m->types.size())
+      if (out_.functions_.size() != m->functions.size() - m->imported_functions ||
+          out_.types_.size() != m->types.size())
         return bad("it is of another module");
       for (size_t i = 0; i < m->types.size(); ++i) {
         const bool is_function = m->types[i].kind == wasm::CompositeKind::Func;
@@ -241,21 +252,26 @@ class Artifact::Loader {
     }
     auto is_code_or_none = [&](u32 offset) { return offset == 0 || is_code(offset); };
     if (!std::ranges::all_of(out_.functions_, is_code_or_none)) return bad("a function lies outside of the code");
-    if (!std::ranges::all_of(out_.types_, [&](const auto& t) { return is_code_or_none(t.enter) && is_code_or_none(t.exit); }))
+    if (!std::ranges::all_of(out_.types_,
+                             [&](const auto& t) { return is_code_or_none(t.enter) && is_code_or_none(t.exit); }))
       return bad("a trampoline lies outside of the code");
     return expected_.check_order ? check_order() : Result<>{};
   }
 
   Result<> check_order() {
-    if (!std::ranges::is_sorted(out_.unwind_, std::less_equal<>(), &abi::UnwindRow::begin)) return bad("its frames are not in order");
+    if (!std::ranges::is_sorted(out_.unwind_, std::less_equal<>(), &abi::UnwindRow::begin))
+      return bad("its frames are not in order");
     for (const abi::UnwindRow& row : out_.unwind_)
       if (row.rule != abi::kNoRule && row.rule >= out_.rules_.size()) return bad("a frame rule is missing");
     for (size_t i = 0; i < out_.landings_.size(); ++i) {
       const abi::LandingPad& pad = out_.landings_[i];
-      if (pad.begin >= pad.end || (i > 0 && pad.begin < out_.landings_[i - 1].end)) return bad("its landing pads are not in order");
-      if (!is_code(pad.begin) || !is_code(pad.end - 1) || !is_code(pad.landing)) return bad("a landing pad lies outside of the code");
+      if (pad.begin >= pad.end || (i > 0 && pad.begin < out_.landings_[i - 1].end))
+        return bad("its landing pads are not in order");
+      if (!is_code(pad.begin) || !is_code(pad.end - 1) || !is_code(pad.landing))
+        return bad("a landing pad lies outside of the code");
     }
-    if (!std::ranges::is_sorted(out_.line_blocks_, {}, &abi::LineBlock::begin)) return bad("its lines are not in order");
+    if (!std::ranges::is_sorted(out_.line_blocks_, {}, &abi::LineBlock::begin))
+      return bad("its lines are not in order");
     auto before = [](const abi::LoopEntry& a, const abi::LoopEntry& b) {
       return std::pair(a.function, a.wasm_offset) < std::pair(b.function, b.wasm_offset);
     };
@@ -283,7 +299,8 @@ Artifact::~Artifact() {
   if (section_map_ != nullptr) munmap(const_cast<u8*>(section_map_), section_map_bytes_);
 }
 
-Result<std::shared_ptr<const Artifact>> Artifact::open(int file, const std::string& name, const ExpectedArtifact& expected) {
+Result<std::shared_ptr<const Artifact>> Artifact::open(int file, const std::string& name,
+                                                       const ExpectedArtifact& expected) {
   std::shared_ptr<Artifact> artifact(new Artifact);
   TRY(Loader(file, name, expected, *artifact).run());
   return artifact;

@@ -26,7 +26,8 @@ void look_for_interrupt(InstanceContext* ctx) {
 }
 
 void finish(InstanceContext* ctx, TrapCode code) {
-  if (code != TrapCode::None) [[unlikely]] leave_with_trap(*ctx->store, code);
+  if (code != TrapCode::None) [[unlikely]]
+    leave_with_trap(*ctx->store, code);
   look_for_interrupt(ctx);
 }
 
@@ -152,7 +153,8 @@ u64 berth_builtin_CallOut(InstanceContext*, FunctionInstance* function, Slot* sl
   entry.out = nullptr;
   const bool interrupted = interrupted_on_return(store);
   if (status == abi::Status::Ok) [[likely]] {
-    if (!interrupted) [[likely]] return 0;
+    if (!interrupted) [[likely]]
+      return 0;
     prepare_to_trap(entry, TrapCode::Interrupted, *at);
     return 1;
   }

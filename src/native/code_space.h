@@ -30,7 +30,8 @@ class CodeSpace {
     const CodeSpace* const space = instance_.load(std::memory_order_acquire);
     if (space == nullptr) return nullptr;
     const u64 offset = pc - reinterpret_cast<u64>(space->range_.base());
-    return offset < space->range_.size() ? space->owners()[offset >> kGranuleLog2].load(std::memory_order_acquire) : nullptr;
+    return offset < space->range_.size() ? space->owners()[offset >> kGranuleLog2].load(std::memory_order_acquire)
+                                         : nullptr;
   }
 
  private:

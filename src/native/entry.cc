@@ -108,7 +108,8 @@ Result<> install_fault_handler() {
 }
 
 abi::Status enter(StoreContext& store, void* target, const void* code, const void* trampoline, Slot* slots) {
-  if (reinterpret_cast<u64>(__builtin_frame_address(0)) < store.native_limit) return refuse(store, TrapCode::StackExhausted);
+  if (reinterpret_cast<u64>(__builtin_frame_address(0)) < store.native_limit)
+    return refuse(store, TrapCode::StackExhausted);
   Entry entry{};
   entry.activation = {static_cast<runtime::Activation*>(store.activation), walk_entry};
   entry.store = &store;
@@ -126,7 +127,8 @@ abi::Status enter(StoreContext& store, void* target, const void* code, const voi
   runtime::announce_native(store, thread_before);
   berth_native_entry = entry.outer;
   store.activation = entry.activation.previous;
-  if (left == Left::Returned) [[likely]] return abi::Status::Ok;
+  if (left == Left::Returned) [[likely]]
+    return abi::Status::Ok;
   return unwind_with(store, take_unwind(entry, store));
 }
 

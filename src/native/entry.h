@@ -7,9 +7,9 @@ namespace berth::native {
 
 // One entry into native code. Lives on the guest stack, in `enter`.
 struct Entry : EntryFrame {
-  EntryFrame* outer = nullptr;       // of the thread
-  const Registers* out = nullptr;    // where native code stands while CallOut runs
-  runtime::Unwind* unwind = nullptr; // owned: why it was left, when somebody else has said so
+  EntryFrame* outer = nullptr;        // of the thread
+  const Registers* out = nullptr;     // where native code stands while CallOut runs
+  runtime::Unwind* unwind = nullptr;  // owned: why it was left, when somebody else has said so
 };
 inline Entry* current_entry() { return static_cast<Entry*>(berth_native_entry); }
 

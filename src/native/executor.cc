@@ -81,7 +81,8 @@ class Executor::Module final : public runtime::ModuleCode, public runtime::Repla
     if (artifacts == nullptr || (mixer_ != nullptr && !chosen_[defined].load(std::memory_order_relaxed))) return {};
     for (const auto& artifact : *artifacts) {
       const void* const code = artifact->function_code(defined);
-      if (code != nullptr) return {code, artifact->enter(module_->functions[module_->imported_functions + defined].type.value)};
+      if (code != nullptr)
+        return {code, artifact->enter(module_->functions[module_->imported_functions + defined].type.value)};
     }
     return {};
   }
@@ -112,7 +113,7 @@ class Executor::Module final : public runtime::ModuleCode, public runtime::Repla
   std::vector<std::unique_ptr<Artifacts>> generations_;  // readers may still look at older ones
   std::atomic<const Artifacts*> artifacts_{nullptr};
   std::deque<Callable> called_from_interpreter_;
-  std::unique_ptr<std::atomic<bool>[]> chosen_;  // when mixing: whether the function may be native
+  std::unique_ptr<std::atomic<bool>[]> chosen_;             // when mixing: whether the function may be native
   const std::unique_ptr<runtime::ModuleCode> interpreted_;  // last: it refers to what is above
 };
 
@@ -134,7 +135,8 @@ void Executor::attach(const runtime::PreparedModule& module, const std::shared_p
     const void* const exit = artifact->exit(i);
     const void* expected = nullptr;
     if (exit != nullptr && module.types()[i]->kind == abi::TypeKind::Func)
-      std::atomic_ref(module.types()[i]->native_exit).compare_exchange_strong(expected, exit, std::memory_order_acq_rel);
+      std::atomic_ref(module.types()[i]->native_exit)
+          .compare_exchange_strong(expected, exit, std::memory_order_acq_rel);
   }
   static_cast<Module&>(module.code()).attach(artifact);
 }
@@ -160,7 +162,8 @@ abi::Status Executor::call_out(FunctionInstance& function, StoreContext& store, 
 }
 
 Outcome<void> Executor::invoke(FunctionInstance& function, StoreContext& store, Slot* values) {
-  if (auto ready = os::ensure_signal_stack(); !ready) return runtime::trap(TrapCode::HostError, ready.error().to_string());
+  if (auto ready = os::ensure_signal_stack(); !ready)
+    return runtime::trap(TrapCode::HostError, ready.error().to_string());
   struct Call {
     Executor& self;
     FunctionInstance& function;

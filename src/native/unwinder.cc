@@ -20,7 +20,8 @@ thread_local Site t_sites[kCachedSites];
 // Null when the address is in no artifact.
 const Site* site_at(u64 return_address) {
   Site& site = t_sites[(return_address ^ return_address >> 9) % kCachedSites];
-  if (site.return_address == return_address) [[likely]] return &site;
+  if (site.return_address == return_address) [[likely]]
+    return &site;
   const Artifact* const artifact = Artifact::containing(return_address - 1);
   if (artifact == nullptr) return nullptr;
   // The call may be the last instruction of its function.

@@ -41,15 +41,22 @@ using testing::TemporaryFile;
 #define EXCEPTION_NEW 176
 #define THROW 184
 #define CALL_OUT 192
-static_assert(offsetof(InstanceContext, store) == CONTEXT_STORE && offsetof(InstanceContext, functions) == CONTEXT_FUNCTIONS &&
-              offsetof(InstanceContext, types) == CONTEXT_TYPES && offsetof(InstanceContext, builtins) == CONTEXT_BUILTINS);
-static_assert(offsetof(FunctionInstance, context) == FUNCTION_CONTEXT && offsetof(FunctionInstance, native_code) == FUNCTION_CODE &&
-              offsetof(FunctionInstance, native_target) == FUNCTION_TARGET && offsetof(FunctionInstance, store) == FUNCTION_STORE);
+static_assert(offsetof(InstanceContext, store) == CONTEXT_STORE &&
+              offsetof(InstanceContext, functions) == CONTEXT_FUNCTIONS &&
+              offsetof(InstanceContext, types) == CONTEXT_TYPES &&
+              offsetof(InstanceContext, builtins) == CONTEXT_BUILTINS);
+static_assert(offsetof(FunctionInstance, context) == FUNCTION_CONTEXT &&
+              offsetof(FunctionInstance, native_code) == FUNCTION_CODE &&
+              offsetof(FunctionInstance, native_target) == FUNCTION_TARGET &&
+              offsetof(FunctionInstance, store) == FUNCTION_STORE);
 static_assert(offsetof(StoreContext, builtins) == STORE_BUILTINS && offsetof(StoreContext, caller) == STORE_CALLER);
-static_assert(static_cast<u32>(abi::Builtin::StructNew) * 8 == STRUCT_NEW && static_cast<u32>(abi::Builtin::ExceptionNew) * 8 == EXCEPTION_NEW &&
-              static_cast<u32>(abi::Builtin::Throw) * 8 == THROW && static_cast<u32>(abi::Builtin::CallOut) * 8 == CALL_OUT);
+static_assert(static_cast<u32>(abi::Builtin::StructNew) * 8 == STRUCT_NEW &&
+              static_cast<u32>(abi::Builtin::ExceptionNew) * 8 == EXCEPTION_NEW &&
+              static_cast<u32>(abi::Builtin::Throw) * 8 == THROW &&
+              static_cast<u32>(abi::Builtin::CallOut) * 8 == CALL_OUT);
 static_assert(static_cast<u32>(TrapCode::Unreachable) == 1);
 
+// clang-format off
 // Everything takes and returns one i64. `name_frame` is where a function has made room of the size given in kFrames.
 asm(R"(
 .section test_native_code, "ax", @progbits
@@ -193,12 +200,14 @@ hold_frame:
 end:
 .text
 )");
+// clang-format on
 extern "C" {
-#define LABELS(X)                                                                                      \
-  X(enter) X(enter_frame) X(exit) X(exit_frame) X(identity) X(call_by_index) X(call_by_index_frame)    \
-  X(trap) X(load) X(recurse) X(recurse_frame) X(spin) X(throw) X(throw_frame) X(deep) X(deep_last)     \
-  X(catch_deep) X(catch_deep_frame) X(catch_deep_landing) X(catch_index) X(catch_index_frame)          \
-  X(catch_index_call) X(catch_index_after) X(recurse_out) X(recurse_out_frame) X(hold) X(hold_frame) X(end)
+#define LABELS(X)                                                                                                     \
+  X(enter)                                                                                                            \
+  X(enter_frame) X(exit) X(exit_frame) X(identity) X(call_by_index) X(call_by_index_frame) X(trap) X(load) X(recurse) \
+      X(recurse_frame) X(spin) X(throw) X(throw_frame) X(deep) X(deep_last) X(catch_deep) X(catch_deep_frame)         \
+          X(catch_deep_landing) X(catch_index) X(catch_index_frame) X(catch_index_call) X(catch_index_after)          \
+              X(recurse_out) X(recurse_out_frame) X(hold) X(hold_frame) X(end)
 #define X(name) extern const u8 label_##name[] asm(#name);
 LABELS(X)
 #undef X
@@ -226,25 +235,55 @@ constexpr std::string_view kSource = R"((module
   (func (export "recurse_out") (type $f) (local.get 0))
   (func (export "hold") (type $f) (local.get 0))
   (func (export "interpreted") (type $f) (local.get 0))))";
-enum Index : u8 { kHost, kIdentity, kCallByIndex, kTrap, kLoad, kRecurse, kSpin, kThrow, kDeep, kCatchDeep, kCatchIndex, kRecurseOut, kHold, kInterpreted };
+enum Index : u8 {
+  kHost,
+  kIdentity,
+  kCallByIndex,
+  kTrap,
+  kLoad,
+  kRecurse,
+  kSpin,
+  kThrow,
+  kDeep,
+  kCatchDeep,
+  kCatchIndex,
+  kRecurseOut,
+  kHold,
+  kInterpreted
+};
 
 ArtifactParts parts() {
   ArtifactParts p;
   p.code.assign(label_enter, label_end);
-  p.functions = {AT(identity), AT(call_by_index), AT(trap), AT(load), AT(recurse), AT(spin), AT(throw),
-                 AT(deep), AT(catch_deep), AT(catch_index), AT(recurse_out), AT(hold), 0};
+  p.functions = {AT(identity), AT(call_by_index), AT(trap),        AT(load),        AT(recurse), AT(spin), AT(throw),
+                 AT(deep),     AT(catch_deep),    AT(catch_index), AT(recurse_out), AT(hold),    0};
   p.types = {{AT(enter), AT(exit)}, {AT(enter), AT(exit)}, {0, 0}};
   // Frames: nothing, 8 and 24 bytes, and with registers in them.
   p.rules = {{7, 8, {}}, {7, 16, {}}, {7, 32, {}}, {7, 16, {-16}}, {7, 32, {-16}}, {7, 32, {-16, -24}}};
-  p.unwind = {{AT(enter), 0}, {AT(enter_frame), 3}, {AT(exit), 0}, {AT(exit_frame), 2}, {AT(identity), 0},
-              {AT(call_by_index_frame), 1}, {AT(trap), 0}, {AT(recurse_frame), 2}, {AT(spin), 0}, {AT(throw_frame), 4},
-              {AT(deep), 1}, {AT(deep_last), 0}, {AT(catch_deep_frame), 3}, {AT(catch_index), 0}, {AT(catch_index_frame), 3},
-              {AT(recurse_out), 0}, {AT(recurse_out_frame), 3}, {AT(hold), 0}, {AT(hold_frame), 5}};
+  p.unwind = {{AT(enter), 0},
+              {AT(enter_frame), 3},
+              {AT(exit), 0},
+              {AT(exit_frame), 2},
+              {AT(identity), 0},
+              {AT(call_by_index_frame), 1},
+              {AT(trap), 0},
+              {AT(recurse_frame), 2},
+              {AT(spin), 0},
+              {AT(throw_frame), 4},
+              {AT(deep), 1},
+              {AT(deep_last), 0},
+              {AT(catch_deep_frame), 3},
+              {AT(catch_index), 0},
+              {AT(catch_index_frame), 3},
+              {AT(recurse_out), 0},
+              {AT(recurse_out_frame), 3},
+              {AT(hold), 0},
+              {AT(hold_frame), 5}};
   p.landings = {{AT(catch_deep_frame), AT(catch_deep_landing), AT(catch_deep_landing)},
                 {AT(catch_index_call), AT(catch_index_after), AT(catch_deep_landing)}};
   p.lines = {{AT(enter), abi::kNoLine, abi::kNoLine, 0}};
-  const u32 starts[] = {AT(identity), AT(call_by_index), AT(trap), AT(load), AT(recurse), AT(spin), AT(throw),
-                        AT(deep), AT(catch_deep), AT(catch_index), AT(recurse_out), AT(hold)};
+  const u32 starts[] = {AT(identity), AT(call_by_index), AT(trap),       AT(load),        AT(recurse),     AT(spin),
+                        AT(throw),    AT(deep),          AT(catch_deep), AT(catch_index), AT(recurse_out), AT(hold)};
   for (u32 i = 0; i < std::size(starts); ++i) p.lines.push_back({starts[i], 1000 + i, i + 1, 0});
   return p;
 }
@@ -284,9 +323,9 @@ class NativeTest : public ::testing::Test {
     prepared_ = std::make_shared<const runtime::PreparedModule>(module(), *executor_);
     if (attach_first) attach();
     store_ = std::make_unique<runtime::Store>(*executor_, limits);
-    FunctionInstance* host = store_->make_function(prepared_->module().types[0].func, [this](runtime::Caller& caller, Slot* values) {
-      return host_ ? host_(caller, values) : Outcome<void>{};
-    });
+    FunctionInstance* host = store_->make_function(
+        prepared_->module().types[0].func,
+        [this](runtime::Caller& caller, Slot* values) { return host_ ? host_(caller, values) : Outcome<void>{}; });
     const runtime::Extern imports[] = {host};
     auto made = store_->instantiate(prepared_, imports);
     EXPECT_TRUE(made);
@@ -592,12 +631,13 @@ TEST_F(Stressed, ReferencesInNativeFramesKeepObjects) {
 TEST_F(NativeTest, StoresOnOneThreadNest) {
   runtime::Store other(*executor_);
   FunctionInstance* outer = nullptr;
-  FunctionInstance* host = other.make_function(prepared_->module().types[0].func, [&](runtime::Caller&, Slot* values) -> Outcome<void> {
-    auto inner = call(kCallByIndex, with_index(*values, kHost));
-    EXPECT_EQ(trap_of(call(kTrap)), TrapCode::Unreachable);
-    *values = *inner + 1;
-    return {};
-  });
+  FunctionInstance* host =
+      other.make_function(prepared_->module().types[0].func, [&](runtime::Caller&, Slot* values) -> Outcome<void> {
+        auto inner = call(kCallByIndex, with_index(*values, kHost));
+        EXPECT_EQ(trap_of(call(kTrap)), TrapCode::Unreachable);
+        *values = *inner + 1;
+        return {};
+      });
   host_ = [&](runtime::Caller&, Slot* values) -> Outcome<void> {
     *values += 10;
     return {};
@@ -616,7 +656,8 @@ TEST_F(NativeTest, ThreadsHaveTheirOwn) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       runtime::Store store(*executor_);
-      FunctionInstance* host = store.make_function(prepared_->module().types[0].func, [](runtime::Caller&, Slot*) -> Outcome<void> { return {}; });
+      FunctionInstance* host = store.make_function(prepared_->module().types[0].func,
+                                                   [](runtime::Caller&, Slot*) -> Outcome<void> { return {}; });
       const runtime::Extern imports[] = {host};
       auto made = store.instantiate(prepared_, imports);
       ASSERT_TRUE(made);
@@ -624,7 +665,8 @@ TEST_F(NativeTest, ThreadsHaveTheirOwn) {
         Slot values[1] = {i};
         ASSERT_TRUE(store.call_raw(*(*made)->context().functions[kCatchDeep], values));
         EXPECT_EQ(values[0], i + 1000);
-        if (i % 20 == static_cast<u64>(t)) EXPECT_FALSE(store.call_raw(*(*made)->context().functions[kRecurse], values));
+        if (i % 20 == static_cast<u64>(t))
+          EXPECT_FALSE(store.call_raw(*(*made)->context().functions[kRecurse], values));
       }
     });
   }

@@ -135,6 +135,11 @@ Result<> add_fault_handler(FaultHandler handler, void* data) {
 Result<> ensure_signal_stack() {
   SignalStack& stack = t_signal_stack;
   if (stack.ready) return {};
+  // A blocked fault ends the process, a blocked nudge never arrives.
+  sigset_t ours;
+  sigemptyset(&ours);
+  for (const int signal : kSignals) sigaddset(&ours, signal);
+  pthread_sigmask(SIG_UNBLOCK, &ours, nullptr);
   stack_t current{};
   sigaltstack(nullptr, &current);
   if ((current.ss_flags & SS_DISABLE) == 0 && current.ss_size >= kSignalStackBytes / 2) {
