@@ -36,7 +36,7 @@ Store::Impl::Impl(Store& store, Executor& e, const StoreLimits& l)
   context.store = &store;
   context.allocation_runs = allocation_runs;
   context.builtins = e.native_linkage().builtins;
-  if (context.builtins != nullptr) overflow = std::make_unique<abi::Slot[]>(abi::kOverflowSlots);
+  if (context.builtins != nullptr) overflow = std::make_unique_for_overwrite<abi::Slot[]>(abi::kOverflowSlots);
   context.overflow = overflow.get();
   const u64 bytes = os::round_to_pages(std::min(limits.stack_bytes, u64{1} << 52));
   auto reserve_stack = [&]() -> Result<> {

@@ -651,6 +651,25 @@ TEST_F(NativeTest, StoresOnOneThreadNest) {
   EXPECT_EQ(values[0], 12u);
 }
 
+TEST_F(NativeTest, ManyStoresAreCheap) {
+  std::vector<std::unique_ptr<runtime::Store>> stores;
+  const auto start = std::chrono::steady_clock::now();
+  constexpr int kStores = 2000;
+  for (int i = 0; i < kStores; ++i) {
+    auto& store = *stores.emplace_back(std::make_unique<runtime::Store>(*executor_));
+    FunctionInstance* host = store.make_function(prepared_->module().types[0].func,
+                                                 [](runtime::Caller&, Slot*) -> Outcome<void> { return {}; });
+    const runtime::Extern imports[] = {host};
+    auto made = store.instantiate(prepared_, imports);
+    ASSERT_TRUE(made);
+    Slot values[1] = {with_index(7, kIdentity)};
+    ASSERT_TRUE(store.call_raw(*(*made)->context().functions[kCallByIndex], values));
+  }
+  const auto took = std::chrono::steady_clock::now() - start;
+  std::printf("store, instance and first call: %d ns\n",
+              static_cast<int>(std::chrono::duration_cast<std::chrono::nanoseconds>(took).count() / kStores));
+}
+
 TEST_F(NativeTest, ThreadsHaveTheirOwn) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
