@@ -60,7 +60,9 @@ u64 hash(std::span<const u8> bytes) {
 std::string execute(engine::Engine& engine, const std::shared_ptr<const wasm::Module>& module) {
   runtime::Store store(engine.executor(), {.memory_bytes = 16 << 20, .heap_bytes = 16 << 20, .stack_bytes = 1 << 20});
   store.set_fuel(kFuel);
-  const auto instance = store.instantiate(engine.prepare(module), {});
+  const auto prepared = engine.prepare(module);
+  if (!prepared) fail(prepared.error().to_string());
+  const auto instance = store.instantiate(*prepared, {});
   if (!instance) return describe(instance.error());
   std::string seen;
   for (u32 index = 0;; ++index) {

@@ -26,6 +26,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const Config& config) {
   interp::InterpreterConfig options;
   options.fuel = config.fuel;
   options.deterministic_relaxed = config.deterministic;
+  options.deterministic_nan = config.deterministic;
   auto executor = TRY(interp::make_interpreter(options));
   if (config.tier != Tier::Interp) {
     std::optional<native::Mixing> mixing;

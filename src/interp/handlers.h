@@ -65,6 +65,10 @@ extern const Handler op_global_set;   // [a - index32]
   X(op_replaced)             /* [a=slots b=header] [HostEntry] [its data]: a whole function */          \
   X(op_br_table)             /* [a - count32] count+1 words of offsets */                              \
   X(op_fuel)                 /* [- - cost32] */                                                        \
+  X(op_canonical_f32)        /* [a] */                                                                 \
+  X(op_canonical_f64)        /* [a] */                                                                 \
+  X(op_canonical_f32x4)      /* [a] */                                                                 \
+  X(op_canonical_f64x2)      /* [a] */                                                                 \
   X(op_copy_v128)            /* [a=dst b=src] */                                                       \
   X(op_const64)              /* [a] [value] */                                                         \
   X(op_const128)             /* [a] [low] [high] */                                                    \

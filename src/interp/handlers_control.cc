@@ -23,6 +23,39 @@ BERTH_HANDLER op_fuel(BERTH_REGS) {
   BERTH_NEXT(2);
 }
 
+namespace {
+
+// Makes the NaNs among the values in a slot canonical.
+template <typename Float, typename Bits, u32 count>
+[[gnu::always_inline]] inline void make_canonical(Slot* slot, Bits canonical) {
+  Float values[count];
+  std::memcpy(values, slot, sizeof values);
+  for (Float& v : values)
+    if (v != v) std::memcpy(&v, &canonical, sizeof v);
+  std::memcpy(slot, values, sizeof values);
+}
+constexpr u32 kCanonical32 = 0x7FC00000;
+constexpr u64 kCanonical64 = 0x7FF8000000000000;
+
+}  // namespace
+
+BERTH_HANDLER op_canonical_f32(BERTH_REGS) {
+  make_canonical<f32, u32, 1>(fp + field_a(pc), kCanonical32);
+  BERTH_NEXT(2);
+}
+BERTH_HANDLER op_canonical_f64(BERTH_REGS) {
+  make_canonical<f64, u64, 1>(fp + field_a(pc), kCanonical64);
+  BERTH_NEXT(2);
+}
+BERTH_HANDLER op_canonical_f32x4(BERTH_REGS) {
+  make_canonical<f32, u32, 4>(fp + field_a(pc), kCanonical32);
+  BERTH_NEXT(2);
+}
+BERTH_HANDLER op_canonical_f64x2(BERTH_REGS) {
+  make_canonical<f64, u64, 2>(fp + field_a(pc), kCanonical64);
+  BERTH_NEXT(2);
+}
+
 BERTH_HANDLER op_copy_v128(BERTH_REGS) {
   std::memcpy(&vacc, fp + field_b(pc), sizeof vacc);
   std::memcpy(fp + field_a(pc), &vacc, sizeof vacc);

@@ -256,7 +256,7 @@ bool on_fault(os::Fault& fault, void*) {
 
 class Interpreter final : public runtime::Executor {
  public:
-  explicit Interpreter(const InterpreterConfig& config) : options_{config.fuel, config.deterministic_relaxed} {}
+  explicit Interpreter(const InterpreterConfig& config) : options_{config.fuel, config.deterministic_relaxed, config.deterministic_nan} {}
 
   std::unique_ptr<runtime::ModuleCode> prepare(std::shared_ptr<const wasm::Module> module) override {
     return std::make_unique<InterpModule>(std::move(module), options_);

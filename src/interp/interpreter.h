@@ -13,6 +13,7 @@ namespace berth::interp {
 struct InterpreterConfig {
   bool fuel = false;                  // count StoreContext::fuel down, one for each instruction
   bool deterministic_relaxed = true;  // relaxed vector instructions give the same results on every machine
+  bool deterministic_nan = false;     // every NaN that arithmetic makes is the canonical one
 };
 
 // Installs the process's fault handler on first use. Fails with System.

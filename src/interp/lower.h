@@ -18,6 +18,7 @@ namespace berth::interp {
 struct LoweringOptions {
   bool fuel = false;
   bool deterministic_relaxed = true;  // relaxed SIMD as the deterministic profile says
+  bool deterministic_nan = false;     // NaNs of arithmetic are canonical
 };
 
 // A lowered function; `code.code` and `code.details` point into the rest.
@@ -133,6 +134,7 @@ class Lowering {
   void lane_access(wasm::Op op, const wasm::MemArgLaneImm& m);
   void atomic(wasm::Op op, const wasm::MemArgImm& m);
   void wide(Handler handler, u32 operands);
+  void canonicalize(Handler handler);  // the value on top, when it is a NaN
   void local_set(u32 local, bool tee);
   void select();
   void global_get(u32 index);

@@ -94,6 +94,13 @@ void Lowering::binary(Op op, Kind operand, Kind result) {
   }
 }
 
+void Lowering::canonicalize(Handler handler) {
+  const Operand& o = top();
+  pin();
+  emit(handler, pack(o.slot, 0, 0, 0));
+  wrote(o.slot, width(o.kind));
+}
+
 void Lowering::unary(Op op, Kind result) {
   const Operand o = pop();
   const bool negates = op == Op::I32Eqz && o.where == Operand::Home && last_.fusable && !last_.negates && last_.dst == o.slot &&

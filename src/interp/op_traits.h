@@ -67,6 +67,19 @@ constexpr bool traps(wasm::Op op) {
   }
 }
 
+// Arithmetic on floats whose NaN results may differ between machines (specification: NaN propagation).
+constexpr bool makes_nan(wasm::Op op) {
+  const std::string_view mnemonic = wasm::info(op).mnemonic;
+  const size_t dot = mnemonic.find('.');
+  if (mnemonic[0] != 'f' || dot == mnemonic.npos) return false;
+  constexpr std::string_view kArithmetic[] = {
+      "add", "sub", "mul", "div", "sqrt", "min", "max", "ceil", "floor", "trunc", "nearest", "demote_f64", "promote_f32",
+      "demote_f64x2_zero", "promote_low_f32x4", "relaxed_madd", "relaxed_nmadd", "relaxed_min", "relaxed_max"};
+  for (const std::string_view name : kArithmetic)
+    if (mnemonic.substr(dot + 1) == name) return true;
+  return false;
+}
+
 // Plain loads and stores of scalars and whole vectors.
 constexpr bool is_load(wasm::Op op) { return (op >= wasm::Op::I32Load && op <= wasm::Op::I64Load32U) || op == wasm::Op::V128Load; }
 constexpr bool is_store(wasm::Op op) { return (op >= wasm::Op::I32Store && op <= wasm::Op::I64Store32) || op == wasm::Op::V128Store; }
