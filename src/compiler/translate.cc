@@ -59,6 +59,7 @@ void Translator::run() {
     wasm::decode_op(reader_, *this);
   }
   CHECK(reader_.ok());
+  if (fuel_step_ != nullptr) fuel_step_->setOperand(1, i64(fuel_cost_));
   if (loop_) finish_loop_entry();
 }
 
