@@ -1,0 +1,141 @@
+// What optimization must make of the patterns that matter for speed, and must not do where traps could be seen.
+#include <gtest/gtest.h>
+
+#include "compiler/compiler.h"
+#include "decode/decoder.h"
+#include "text/parser.h"
+#include "validate/validate.h"
+
+namespace berth::compiler {
+namespace {
+
+// The optimized IR of a module with the given fields, trampolines left out.
+std::string optimized(const std::string& fields, const std::string& cpu = "x86-64-v3", bool fuel = false) {
+  wasm::FeatureSet features;
+  for (const auto& f : wasm::all_features()) features.enable(f.feature);
+  text::ParseOptions parse;
+  parse.features = features;
+  auto parsed = text::parse_module("(module " + fields + ")", parse);
+  if (!parsed) return "the text does not parse";
+  auto module = decode::decode_module(std::move(parsed->binary), features, {});
+  if (!module || !validate::validate_module(*module)) return "the module is not valid";
+  Options options;
+  options.cpu = cpu;
+  options.jobs = 1;
+  options.fuel = fuel;
+  std::string ir;
+  options.dump = [&](const std::string& text, bool done) {
+    if (done) ir += text;
+  };
+  const auto objects = compile_objects(*module, options);
+  if (!objects) return objects.error().to_string();
+  return ir.substr(0, ir.find("@\".enter["));
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + part.size())) ++found;
+  return found;
+}
+
+// a[i] += x * b[i] for i below n: pointers step by 8, the counter goes down.
+constexpr const char* kAxpy = R"((memory 1) (func (param $a i32) (param $b i32) (param $n i32) (param $x f64)
+  (loop $next
+    (f64.store (local.get $a)
+      (f64.add (f64.load (local.get $a)) (f64.mul (local.get $x) (f64.load (local.get $b)))))
+    (local.set $a (i32.add (local.get $a) (i32.const 8)))
+    (local.set $b (i32.add (local.get $b) (i32.const 8)))
+    (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))";
+
+TEST(Patterns, LoopsOverArraysAreVectorized) {
+  const std::string ir = optimized(kAxpy);
+  EXPECT_GT(count(ir, "fmul <4 x double>"), 0u) << ir;
+  // The precise loop is still there.
+  EXPECT_GT(count(ir, "store volatile double"), 0u) << ir;
+}
+
+TEST(Patterns, ArraysAtFixedAddressesNeedNoPreciseLoop) {
+  const std::string ir = optimized(R"((memory 1) (func (param $x f64) (local $i i32)
+    (loop $next
+      (f64.store offset=1024 (local.get $i) (f64.mul (local.get $x) (f64.load offset=1024 (local.get $i))))
+      (br_if $next (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 8000))))))");
+  EXPECT_GT(count(ir, "fmul <4 x double>"), 0u) << ir;
+  EXPECT_EQ(count(ir, "volatile"), 0u) << ir;
+}
+
+TEST(Patterns, OneAccessChecksForItsNeighbours) {
+  const std::string ir = optimized(R"((memory 1) (func (param $p i32) (result i32)
+    (i32.add (i32.load (local.get $p)) (i32.add (i32.load offset=4 (local.get $p)) (i32.load offset=8 (local.get $p))))))");
+  EXPECT_EQ(count(ir, "load volatile i32"), 1u) << ir;
+  EXPECT_EQ(count(ir, "load i32"), 2u) << ir;
+}
+
+TEST(Patterns, AnAccessWhoseResultNobodyWantsStillTraps) {
+  const std::string ir = optimized("(memory 1) (func (param $p i32) (drop (i64.load offset=8 (local.get $p))))");
+  EXPECT_EQ(count(ir, "load volatile"), 1u) << ir;
+}
+
+TEST(Patterns, StoresStayBeforeWhatMayTrap) {
+  const std::string ir = optimized(R"((memory 1) (global $g (mut i32) (i32.const 0))
+    (func (param $p i32) (param $q i32) (result i32)
+      (global.set $g (i32.const 1))
+      (i32.store (local.get $p) (i32.const 7))
+      (global.set $g (i32.const 2))
+      (i32.load (local.get $q))))");
+  EXPECT_EQ(count(ir, "store volatile i32"), 3u) << ir;
+  EXPECT_EQ(count(ir, "load volatile i32"), 1u) << ir;
+}
+
+TEST(Patterns, FixedAddressesWithinTheMemoryCannotTrap) {
+  const std::string ir = optimized("(memory 1) (func (result i32) (i32.load offset=65532 (i32.const 0)))");
+  EXPECT_EQ(count(ir, "volatile"), 0u) << ir;
+  const std::string beyond = optimized("(memory 1) (func (result i32) (i32.load offset=65533 (i32.const 0)))");
+  EXPECT_EQ(count(beyond, "load volatile"), 1u) << beyond;
+}
+
+TEST(Patterns, MaskedIndicesOfTablesAreInBounds) {
+  const std::string ir = optimized(R"((memory 1) (func (param $x i32) (result i32)
+    (i32.load offset=1024 (i32.shl (i32.and (local.get $x) (i32.const 255)) (i32.const 2)))))");
+  EXPECT_EQ(count(ir, "volatile"), 0u) << ir;
+}
+
+// Both arms check, but for a different number of bytes; merged, the numbers would be variables.
+TEST(Patterns, ChecksOfTwoArmsStayTwo) {
+  const std::string ir = optimized(R"((memory 1) (func (param $c i32) (param $p i32) (param $q i32) (result i32)
+    (if (result i32) (local.get $c)
+      (then (i32.load offset=16 (local.get $p)))
+      (else (i32.load offset=24 (local.get $q))))))");
+  EXPECT_EQ(count(ir, "volatile"), 2u) << ir;
+}
+
+TEST(Patterns, MemoriesOf64BitsAreComparedOnceInALoop) {
+  const std::string ir = optimized(R"((memory i64 1) (func (param $p i64) (param $n i64) (result f64) (local $s f64)
+    (loop $next
+      (local.set $s (f64.add (local.get $s) (f64.load (local.get $p))))
+      (local.set $p (i64.add (local.get $p) (i64.const 8)))
+      (br_if $next (i64.ne (local.tee $n (i64.sub (local.get $n) (i64.const 1))) (i64.const 0))))
+    (local.get $s)))");
+  // One loop with a trap in it, one without.
+  EXPECT_EQ(count(ir, "call void @llvm.ubsantrap"), 1u) << ir;
+  EXPECT_GE(count(ir, "fadd double"), 2u) << ir;
+}
+
+TEST(Patterns, FinalTypesOfIndirectCallsAreOneComparison) {
+  const std::string ir = optimized(R"((type $t (func (result i32))) (table 4 4 funcref)
+    (func (param $i i32) (result i32) (call_indirect (type $t) (local.get $i))))");
+  EXPECT_EQ(count(ir, "icmp"), 3u) << ir;  // the index, null, the type
+}
+
+TEST(Patterns, TypesThatSayEnoughNeedNoChecks) {
+  const std::string ir = optimized(R"((type $s (struct (field i32)))
+    (func (param $r (ref $s)) (result i32) (struct.get $s 0 (ref.cast (ref $s) (local.get $r)))))");
+  EXPECT_EQ(count(ir, "icmp"), 0u) << ir;
+}
+
+TEST(Patterns, TheLastStretchCostsFuelToo) {
+  const std::string ir = optimized("(func (result i32) (i32.const 1))", "x86-64-v3", true);
+  EXPECT_EQ(count(ir, "add i64"), 1u) << ir;
+}
+
+}  // namespace
+}  // namespace berth::compiler
