@@ -76,3 +76,7 @@ endif()
 find_library(BERTH_BOOST_CONTEXT_LIBRARY libboost_context.a REQUIRED)
 add_library(boost_context INTERFACE)
 target_link_libraries(boost_context INTERFACE "${BERTH_BOOST_CONTEXT_LIBRARY}")
+# The archive also where programs are dynamic: only what is used of it gets in.
+find_library(BERTH_CRYPTO_LIBRARY libcrypto.a REQUIRED)
+add_library(openssl_crypto INTERFACE)
+target_link_libraries(openssl_crypto INTERFACE "${BERTH_CRYPTO_LIBRARY}")

@@ -1,6 +1,7 @@
 // The program `berth-compiler`: a module in, native code for it out. Apart from what it is asked to read and write it
 // touches nothing.
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -47,6 +48,7 @@ constexpr cli::Option kOptions[] = {
     {.name = "--no-module", .help = "leave the module out of the artifact"},
     {.name = "--jobs", .value = "N", .help = "threads to use (default: one a core)", .letter = 'j'},
     {.name = "--progress", .help = "say how far it is"},
+    {.name = "--attached", .help = "stop when the program that started it ends"},
     {.name = "--version", .help = "print the version of Berth and of the compiler"},
     {.name = "--help", .help = "print this page", .letter = 'h'},
 };
@@ -148,6 +150,7 @@ int compile_command(const Arguments& arguments) {
   if (arguments.operands().empty()) return cli::usage_error({"no file was named", "berth-compiler --help says more"});
   compiler::Options options;
   if (const auto wrong = read_options(arguments, options)) return cli::usage_error(*wrong);
+  if (arguments.has("--attached")) prctl(PR_SET_PDEATHSIG, SIGKILL);
   const std::string input(arguments.operands()[0]);
   std::string output(arguments.value("--output").value_or(""));
   if (output.empty()) {

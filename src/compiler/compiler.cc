@@ -13,6 +13,7 @@
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/TargetParser/Host.h>
 
+#include "abi/compiler_identity.h"
 #include "compiler/ir.h"
 #include "compiler/llvm_targets.h"
 #include "compiler/optimize.h"
@@ -174,7 +175,9 @@ class Compilation {
 
 }  // namespace
 
-std::string compiler_version() { return std::string("berth-llvm ") + LLVM_VERSION_STRING; }
+std::string compiler_version() {
+  return std::string(abi::kCompilerName) + std::string(abi::compiler_identity()) + " llvm " + LLVM_VERSION_STRING;
+}
 
 Result<Target> resolve_target(const Options& options) {
   if (triple_of(options.target) == nullptr) {

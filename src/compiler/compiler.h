@@ -44,7 +44,7 @@ struct Target {
 };
 Result<Target> resolve_target(const Options& options);
 
-// Name and version, part of an artifact's key.
+// Name, identity (abi/compiler_identity.h) and LLVM's version: what an artifact says it was made by.
 std::string compiler_version();
 
 // Relocatable objects (ELF), one a partition, with symbols as link.h expects them: `<name>[i]` function i,

@@ -12,7 +12,7 @@
 #include "native/artifact.h"
 #include "native/artifact_modules.h"
 #include "native/code_space.h"
-#include "native/machine.h"
+#include "native/processor.h"
 
 namespace berth::native {
 
@@ -197,14 +197,9 @@ class Artifact::Loader {
       return bad("it was compiled with other options");
     const auto target = TRY(text(h.target, "targets"));
     if (!is_target(target)) return bad("it is for " + std::string(target));
-    auto cpu = TRY(text(h.cpu, "features"));
-    while (!cpu.empty()) {
-      const size_t end = std::min(cpu.find(' '), cpu.size());
-      const std::string_view word = cpu.substr(0, end);
-      if (word.starts_with('+') && !has_feature(word.substr(1)))
-        return bad("it needs the processor to have " + std::string(word.substr(1)));
-      cpu.remove_prefix(std::min(end + 1, cpu.size()));
-    }
+    const auto cpu = TRY(text(h.cpu, "features"));
+    if (const auto missing = missing_feature(cpu); !missing.empty())
+      return bad("it needs the processor to have " + std::string(missing));
     return {};
   }
 

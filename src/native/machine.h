@@ -2,8 +2,6 @@
 // it, in the folder named after the processor; everything else in this library is portable.
 #pragma once
 
-#include <string_view>
-
 #include "abi/artifact.h"
 #include "abi/native.h"
 #include "os/fault.h"
@@ -66,9 +64,5 @@ TrapCode trap_instruction(const u8* pc);
 u64 frame_address(const Registers& at, const abi::UnwindRule& rule);
 // The return address of the frame at `cfa`. Reads the stack only within [low, high); 0 otherwise.
 u64 return_address(const Registers& at, const abi::UnwindRule& rule, u64 cfa, u64 low, u64 high);
-
-// Whether this machine has what an artifact counts on: the name of the target, and "+feature".
-bool is_target(std::string_view target);
-bool has_feature(std::string_view feature);
 
 }  // namespace berth::native

@@ -22,6 +22,7 @@ OUTSIDE = {
     "llvm/": ("src/compiler",),
     "llvm-c/": ("src/compiler",),
     "CLI/": ("programs",),
+    "openssl/": ("src/engine",),
 }
 TABLES = "spec"
 

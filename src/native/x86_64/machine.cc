@@ -244,27 +244,4 @@ u64 return_address(const Registers&, const abi::UnwindRule&, u64 cfa, u64 low, u
   return cfa >= low + 8 && cfa <= high ? load(cfa - 8) : 0;
 }
 
-bool is_target(std::string_view target) { return target == "x86_64-linux"; }
-
-bool has_feature(std::string_view feature) {
-  // Those that change what instructions a compiler may choose. Others are of no consequence here.
-  __builtin_cpu_init();
-#define HAS(name, builtin) \
-  if (feature == name) return __builtin_cpu_supports(builtin) != 0;
-  HAS("sse3", "sse3")
-  HAS("ssse3", "ssse3") HAS("sse4.1", "sse4.1") HAS("sse4.2", "sse4.2") HAS("popcnt", "popcnt") HAS("avx", "avx")
-      HAS("avx2", "avx2") HAS("bmi", "bmi") HAS("bmi2", "bmi2") HAS("fma", "fma") HAS("fma4", "fma4") HAS("xop", "xop")
-          HAS("sse4a", "sse4a") HAS("lzcnt", "lzcnt") HAS("movbe", "movbe") HAS("f16c", "f16c") HAS("adx", "adx")
-              HAS("aes", "aes") HAS("pclmul", "pclmul") HAS("vpclmulqdq", "vpclmulqdq") HAS("vaes", "vaes")
-                  HAS("gfni", "gfni") HAS("sha", "sha") HAS("tbm", "tbm") HAS("avxvnni", "avxvnni")
-                      HAS("avx512f", "avx512f") HAS("avx512vl", "avx512vl") HAS("avx512bw", "avx512bw")
-                          HAS("avx512dq", "avx512dq") HAS("avx512cd", "avx512cd") HAS("avx512vbmi", "avx512vbmi")
-                              HAS("avx512vbmi2", "avx512vbmi2") HAS("avx512ifma", "avx512ifma")
-                                  HAS("avx512vnni", "avx512vnni") HAS("avx512bitalg", "avx512bitalg")
-                                      HAS("avx512vpopcntdq", "avx512vpopcntdq") HAS("avx512bf16", "avx512bf16")
-                                          HAS("avx512fp16", "avx512fp16")
-#undef HAS
-                                              return true;
-}
-
 }  // namespace berth::native
