@@ -55,6 +55,31 @@ constexpr Option kWastOptions[] = {
     BERTH_FEATURE_OPTIONS,
 };
 
+constexpr Option kCompileOptions[] = {
+    {.name = "--output",
+     .value = "FILE",
+     .help = "write the artifact there (default: into the cache, where\n`berth run` finds it)",
+     .complete = Complete::File,
+     .letter = 'o'},
+    {.name = "--opt", .value = "0|1|2|3", .help = "how hard to try (default: 2)", .letter = 'O'},
+    {.name = "--target", .value = "NAME", .help = "x86_64-linux or aarch64-linux (default: this machine's)"},
+    {.name = "--cpu",
+     .value = "NAME",
+     .help = "CPU to make code for: native (default) is this machine's,\ngeneric runs on any"},
+    {.name = "--fuel", .help = "make code for runs with --fuel"},
+    {.name = "--deterministic", .help = "make code for runs with --deterministic"},
+    {.name = "--debug-info", .help = "keep debug information in the artifact, for debuggers"},
+    {.name = "--jobs", .value = "N", .help = "threads to use (default: one a core)", .letter = 'j'},
+    {.name = "--max-memory", .value = "SIZE", .help = "what the compiler may take (default: 4GiB)"},
+    {.name = "--progress", .help = "say how far it is"},
+    BERTH_FEATURE_OPTIONS,
+};
+
+constexpr Option kCacheOptions[] = {
+    {.name = "--size", .value = "SIZE", .help = "prune: leave this much (default: what the cache may hold)"},
+    {.name = "--all", .help = "prune: leave nothing, nor what vouches for artifacts elsewhere"},
+};
+
 constexpr Option kValidateOptions[] = {
     {.name = "--quiet", .help = "say nothing about valid modules", .letter = 'q'},
     BERTH_FEATURE_OPTIONS,
@@ -78,6 +103,29 @@ constexpr Command kCommands[] = {
      .first_operand_ends_options = true,
      .operands = Complete::File,
      .run = run_command},
+    {.name = "compile",
+     .usage = "[OPTION…] FILE",
+     .summary = "Compile a module to native code",
+     .details = "FILE is a module, .wasm or .wat. The artifact brings the module along. `berth run` takes native code\n"
+                "from it only if this user compiled it; for anybody else it is the module. The compiler is a program\n"
+                "of its own, berth-compiler: beside this one, in $PATH, or what $BERTH_COMPILER names.",
+     .options = kCompileOptions,
+     .min_operands = 1,
+     .max_operands = 1,
+     .operands = Complete::File,
+     .run = compile_command},
+    {.name = "cache",
+     .usage = "[OPTION…] ls|verify|prune",
+     .summary = "Look after the native code that is kept",
+     .details = "ls lists it, the last used first. verify reads all of it and removes what is damaged; the exit code\n"
+                "is 1 if anything was. prune removes what was not used for longest.\n"
+                "The cache is the folder $BERTH_CACHE_DIR, $XDG_CACHE_HOME/berth or ~/.cache/berth, and holds up to\n"
+                "$BERTH_CACHE_SIZE (default: 2GiB).",
+     .options = kCacheOptions,
+     .min_operands = 1,
+     .max_operands = 1,
+     .operands = Complete::CacheAction,
+     .run = cache_command},
     {.name = "validate",
      .usage = "[OPTION…] FILE…",
      .summary = "Check modules",

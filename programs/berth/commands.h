@@ -14,6 +14,8 @@ const Command* find_command(std::string_view name);
 std::string help_page();
 
 int run_command(const Arguments& arguments);
+int compile_command(const Arguments& arguments);
+int cache_command(const Arguments& arguments);
 int wast_command(const Arguments& arguments);
 int validate_command(const Arguments& arguments);
 int inspect_command(const Arguments& arguments);

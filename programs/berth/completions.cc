@@ -17,6 +17,8 @@ std::string words(Complete complete) {
     out = "bash zsh fish";
   } else if (complete == Complete::Tier) {
     out = "interp native auto";
+  } else if (complete == Complete::CacheAction) {
+    out = "ls verify prune";
   }
   return out;
 }

@@ -93,6 +93,14 @@ std::expected<Arguments, UsageError> Arguments::parse(const Command& command, st
       word = word.substr(0, equals);
     }
     const Option* option = find_option(command, word);
+    if (!option && !word.starts_with("--") && word.size() > 2) {
+      option = find_option(command, word.substr(0, 2));
+      if (option && !option->value.empty()) {
+        value = word.substr(2);
+      } else {
+        option = nullptr;
+      }
+    }
     if (!option) return std::unexpected(unknown_option(command, word));
     if (option->value.empty()) {
       if (value) return std::unexpected(UsageError{std::string(option->name) + " takes no value", {}});

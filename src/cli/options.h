@@ -17,14 +17,14 @@
 namespace berth::cli {
 
 // What a shell offers for a value.
-enum class Complete : u8 { Nothing, File, Folder, Feature, Shell, Tier };
+enum class Complete : u8 { Nothing, File, Folder, Feature, Shell, Tier, CacheAction };
 
 struct Option {
   std::string_view name;        // "--dir"
   std::string_view value = {};  // "HOST[::GUEST][:ro]"; empty for a switch
   std::string_view help = {};   // lines end in \n
   Complete complete = Complete::Nothing;
-  char letter = 0;  // a short form
+  char letter = 0;  // a short form: -o FILE, -oFILE
 };
 
 class Arguments;

@@ -26,6 +26,8 @@ class Reader {
     return fail(ErrorCode::BadArtifact, name_ + ": " + std::string(reason));
   }
 
+  std::unexpected<Error> no_artifact() const { return fail(ErrorCode::MagicHeader, name_ + " is no artifact"); }
+
   Result<> read(void* to, u64 offset, u64 bytes) const {
     for (u64 done = 0; done < bytes;) {
       const ssize_t n = pread(file_, static_cast<u8*>(to) + done, bytes - done, static_cast<off_t>(offset + done));
@@ -55,9 +57,9 @@ Result<Elf64_Shdr> find_section(const Reader& file, u64 size) {
   Elf64_Ehdr elf;
   TRY(file.read(&elf, 0, sizeof elf));
   if (std::memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 || elf.e_ident[EI_CLASS] != ELFCLASS64)
-    return file.bad("it is no artifact");
+    return file.no_artifact();
   if (elf.e_shentsize != sizeof(Elf64_Shdr) || elf.e_shnum > 4096 || elf.e_shstrndx >= elf.e_shnum)
-    return file.bad("it is no artifact");
+    return file.no_artifact();
   std::vector<Elf64_Shdr> sections(elf.e_shnum);
   if (elf.e_shoff > size) return file.bad("it is cut off");
   TRY(file.read(sections.data(), elf.e_shoff, sections.size() * sizeof sections[0]));
@@ -72,7 +74,7 @@ Result<Elf64_Shdr> find_section(const Reader& file, u64 size) {
       return file.bad("its section .berth is malformed");
     return section;
   }
-  return file.bad("it has no section .berth, so it is no artifact");
+  return file.no_artifact();
 }
 
 Result<> update_from(Sha256& hash, const Reader& file, u64 offset, u64 bytes) {
@@ -108,7 +110,7 @@ Result<ArtifactSummary> read_summary(int descriptor, const std::string& name) {
   out.header_offset = section.sh_offset;
   abi::ArtifactHeader& h = out.header;
   TRY(file.read(&h, section.sh_offset, sizeof h));
-  if (std::memcmp(h.magic, abi::kArtifactMagic, sizeof h.magic) != 0) return file.bad("it is no artifact");
+  if (std::memcmp(h.magic, abi::kArtifactMagic, sizeof h.magic) != 0) return file.no_artifact();
   if (h.format != abi::kArtifactFormat) return file.bad("it is for another version of Berth");
   if (h.file_bytes != size) return file.bad("it is not complete");
   out.target = TRY(file.text(h.target, section.sh_offset, section.sh_size));

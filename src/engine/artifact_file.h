@@ -26,7 +26,7 @@ struct ArtifactSummary {
 // Whether bytes are the start of an ELF file, as artifacts are.
 bool may_be_artifact(std::span<const u8> bytes);
 
-// Fails with System, or BadArtifact with a reason, `name` in the message; not because of another abi::kAbiVersion,
+// Fails with System, MagicHeader when it is no artifact, or BadArtifact with a reason, `name` in the message; not because of another abi::kAbiVersion,
 // which leaves the module readable.
 Result<ArtifactSummary> read_summary(int file, const std::string& name);
 // The module that the artifact is code of. Fails with BadArtifact when it was left out or is not the one it should be.

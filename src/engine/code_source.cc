@@ -1,138 +1,155 @@
 #include "engine/code_source.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
 #include <cstdlib>
 #include <mutex>
-#include <set>
+
+#include "engine/compiler_process.h"
 
 namespace berth::engine {
 
 namespace {
 
-// A file without a name, for as long as this lives.
-class AnonymousFile {
- public:
-  AnonymousFile() : fd_(open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) {}
-  ~AnonymousFile() {
-    if (fd_ >= 0) close(fd_);
-  }
-  AnonymousFile(const AnonymousFile&) = delete;
-  int fd() const { return fd_; }
+// How the compiler's message starts when there is no place for what it made.
+constexpr std::string_view kCannotWrite = "cannot write ";
 
- private:
-  int fd_;
-};
+std::vector<std::string> compiler_words(const CompilerOptions& options) {
+  std::vector<std::string> words;
+  if (options.fuel) words.emplace_back("--fuel");
+  if (options.deterministic) words.emplace_back("--deterministic");
+  return words;
+}
 
-std::string beside_this_program() {
-  if (const char* named = std::getenv("BERTH_COMPILER")) return named;
-  char self[PATH_MAX];
-  const ssize_t n = readlink("/proc/self/exe", self, sizeof self);
-  std::string path(self, n > 0 ? static_cast<size_t>(n) : 0);
-  return path.substr(0, path.rfind('/') + 1) + "berth-compiler";
+native::ExpectedArtifact expected_for(const wasm::Module& module, const CompilerOptions& options) {
+  native::ExpectedArtifact expected;
+  expected.module = &module;
+  expected.options = artifact_options(options);
+  expected.option_mask = abi::kCountsFuel;
+  return expected;
 }
 
 class CompilerSource final : public CodeSource {
  public:
-  CompilerSource(std::string path, const CompilerOptions& options)
-      : path_(path.empty() ? beside_this_program() : std::move(path)), options_(options) {}
+  CompilerSource(std::string path, const CompilerOptions& options) : path_(std::move(path)), options_(options) {}
 
   Result<std::shared_ptr<const native::Artifact>> make(const wasm::Module& module) override {
-    const AnonymousFile input, messages;
-    if (input.fd() < 0 || messages.fd() < 0) return fail(os_error(errno, "cannot make a temporary file"));
-    for (size_t done = 0; done < module.bytes.size();) {
-      const ssize_t n = write(input.fd(), module.bytes.data() + done, module.bytes.size() - done);
-      if (n < 0) return fail(os_error(errno, "cannot write a temporary file"));
-      done += static_cast<size_t>(n);
-    }
-    lseek(input.fd(), 0, SEEK_SET);
-    char output[] = "/tmp/berth-XXXXXX";
-    const int made = mkstemp(output);
+    const std::string compiler = path_.empty() ? TRY(find_compiler()) : path_;
+    const char* const place = std::getenv("TMPDIR");
+    std::string output = std::string(place && *place ? place : "/tmp") + "/berth-XXXXXX";
+    const int made = mkstemp(output.data());
     if (made < 0) return fail(os_error(errno, "cannot make a temporary file"));
     close(made);
-    auto result = compile(input.fd(), messages.fd(), output);
+    Compilation compilation;
+    compilation.module = module.bytes;
+    compilation.options = compiler_words(options_);
+    compilation.options.emplace_back("--no-module");
+    compilation.output = output;
+    auto done = process_.run(compiler, compilation);
     Result<std::shared_ptr<const native::Artifact>> artifact =
-        result ? load(output, module) : fail(std::move(result).error());
-    unlink(output);
+        done ? native::Artifact::open(output, expected_for(module, options_)) : fail(std::move(done).error());
+    unlink(output.c_str());
     return artifact;
   }
 
+  void cancel() override { process_.cancel(); }
+
+ private:
+  const std::string path_;
+  const CompilerOptions options_;
+  CompilerProcess process_;
+};
+
+class CachedSource final : public CodeSource {
+ public:
+  CachedSource(std::shared_ptr<const Cache> cache, const CompilerOptions& options,
+               std::function<void(const std::string&)> warn)
+      : cache_(std::move(cache)), options_(options), warn_(std::move(warn)), uncached_({}, options) {}
+
+  std::shared_ptr<const native::Artifact> find(const wasm::Module& module) override {
+    return find(module, wanted(module));
+  }
+
+  Result<std::shared_ptr<const native::Artifact>> make(const wasm::Module& module) override {
+    const WantedArtifact want = wanted(module);
+    if (auto artifact = find(module, want)) return artifact;
+    auto lock = cache_->lock(want);
+    if (!lock) {
+      say(lock.error());
+      return uncached_.make(module);
+    }
+    // Somebody else may have been at it.
+    if (auto artifact = find(module, want)) return artifact;
+    Compilation compilation;
+    compilation.module = module.bytes;
+    compilation.options = compiler_words(options_);
+    compilation.output = cache_->new_path();
+    const std::string compiler = TRY(find_compiler());
+    if (auto done = process_.run(compiler, compilation); !done) {
+      // Minutes may be lost, and the run is not.
+      if (!done.error().detail().starts_with(kCannotWrite)) return fail(std::move(done).error());
+      say(done.error());
+      return uncached_.make(module);
+    }
+    auto file = cache_->insert(compilation.output, want, {});
+    if (!file) {
+      say(file.error());
+      return uncached_.make(module);
+    }
+    return native::Artifact::open(file->get(), "the artifact in the cache", trusted(module));
+  }
+
   void cancel() override {
-    const std::lock_guard lock(mutex_);
-    cancelled_ = true;
-    for (const pid_t child : running_) kill(child, SIGKILL);
+    process_.cancel();
+    uncached_.cancel();
   }
 
  private:
-  Result<> compile(int input, int messages, const std::string& output) {
-    std::vector<std::string> arguments = {path_, "-", "-o", output, "--no-module"};
-    if (options_.fuel) arguments.emplace_back("--fuel");
-    if (options_.deterministic) arguments.emplace_back("--deterministic");
-    std::vector<char*> argv;
-    for (std::string& a : arguments) argv.push_back(a.data());
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, input, 0);
-    posix_spawn_file_actions_adddup2(&actions, messages, 2);
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    sigset_t none;
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    pid_t child = 0;
-    int failed = ECANCELED;
-    {
-      const std::lock_guard lock(mutex_);
-      if (!cancelled_) failed = posix_spawn(&child, path_.c_str(), &actions, &attributes, argv.data(), environ);
-      if (failed == 0) running_.insert(child);
-    }
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failed != 0) return fail(os_error(failed, "cannot run the compiler " + path_));
-    // Collected only once it is no longer among those that may be killed: its number is free again afterwards.
-    siginfo_t ended;
-    while (waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
-    }
-    {
-      const std::lock_guard lock(mutex_);
-      running_.erase(child);
-    }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-    char text[1000];
-    const ssize_t n = pread(messages, text, sizeof text, 0);
-    return fail(ErrorCode::CompilerFailed, std::string(text, n > 0 ? static_cast<size_t>(n) : 0));
+  WantedArtifact wanted(const wasm::Module& module) const { return {sha256(module.bytes), artifact_options(options_)}; }
+
+  native::ExpectedArtifact trusted(const wasm::Module& module) const {
+    auto expected = expected_for(module, options_);
+    expected.check_order = false;
+    return expected;
   }
 
-  Result<std::shared_ptr<const native::Artifact>> load(const std::string& path, const wasm::Module& module) const {
-    native::ExpectedArtifact expected;
-    expected.module = &module;
-    expected.options = options_.fuel ? u32{abi::kCountsFuel} : 0;
-    expected.option_mask = abi::kCountsFuel;
-    return native::Artifact::open(path, expected);
+  std::shared_ptr<const native::Artifact> find(const wasm::Module& module, const WantedArtifact& want) const {
+    auto file = cache_->find(want);
+    // One that may not be used is replaced by what is compiled now.
+    if (!file || !*file) return nullptr;
+    auto artifact = native::Artifact::open((*file)->get(), "the artifact in the cache", trusted(module));
+    return artifact ? std::move(*artifact) : nullptr;
   }
 
-  const std::string path_;
+  void say(const Error& error) {
+    std::call_once(warned_, [&] {
+      if (warn_) warn_(error.to_string());
+    });
+  }
+
+  const std::shared_ptr<const Cache> cache_;
   const CompilerOptions options_;
-  std::mutex mutex_;
-  std::set<pid_t> running_;
-  bool cancelled_ = false;
+  const std::function<void(const std::string&)> warn_;
+  std::once_flag warned_;
+  CompilerProcess process_;
+  CompilerSource uncached_;
 };
 
 }  // namespace
 
+u32 artifact_options(const CompilerOptions& options) {
+  return (options.fuel ? u32{abi::kCountsFuel} : 0) | (options.deterministic ? u32{abi::kDeterministicNan} : 0) |
+         abi::kDeterministicRelaxed;
+}
+
 std::unique_ptr<CodeSource> make_compiler_source(std::string path, const CompilerOptions& options) {
   return std::make_unique<CompilerSource>(std::move(path), options);
+}
+
+std::unique_ptr<CodeSource> make_cached_source(std::shared_ptr<const Cache> cache, const CompilerOptions& options,
+                                               std::function<void(const std::string&)> warn) {
+  return std::make_unique<CachedSource>(std::move(cache), options, std::move(warn));
 }
 
 }  // namespace berth::engine

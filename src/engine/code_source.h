@@ -1,9 +1,12 @@
 // Where native code of modules comes from: a cache, a compiler. Implementations are safe from any thread.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "base/result.h"
+#include "engine/cache.h"
 #include "native/artifact.h"
 #include "wasm/module.h"
 
@@ -25,8 +28,15 @@ struct CompilerOptions {
   bool deterministic = false;
 };
 
-// Runs the compiler for each module, at `path` or, when that is empty, `berth-compiler` beside this program or what
-// BERTH_COMPILER names. Keeps nothing.
+// abi::ArtifactOption bits that the compiler sets for these options.
+u32 artifact_options(const CompilerOptions& options);
+
+// Runs the compiler for each module, at `path` or, when that is empty, as find_compiler says. Keeps nothing.
 std::unique_ptr<CodeSource> make_compiler_source(std::string path, const CompilerOptions& options);
+
+// The cache; what it does not have is compiled and put there. `warn`, from any thread and once at most, is told why
+// things cannot be kept, which makes the next start slower and is no error.
+std::unique_ptr<CodeSource> make_cached_source(std::shared_ptr<const Cache> cache, const CompilerOptions& options,
+                                               std::function<void(const std::string&)> warn);
 
 }  // namespace berth::engine

@@ -53,6 +53,8 @@ std::string message_in(int file) {
   return out.starts_with(prefix) ? out.substr(prefix.size()) : out;
 }
 
+std::unexpected<Error> cancelled() { return fail(ErrorCode::CompilerFailed, "it was cancelled"); }
+
 Result<> outcome(int status, int messages, const Compilation& compilation) {
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
   const std::string said = compilation.show_progress ? std::string() : message_in(messages);
@@ -64,31 +66,7 @@ Result<> outcome(int status, int messages, const Compilation& compilation) {
   return fail(ErrorCode::CompilerFailed, what);
 }
 
-}  // namespace
-
-Result<std::string> find_compiler() {
-  if (const char* named = std::getenv("BERTH_COMPILER"); named && *named) {
-    if (is_program(named)) return std::string(named);
-    return fail(ErrorCode::CompilerFailed,
-                std::string("$BERTH_COMPILER is ") + named + ", and there is no program of that name");
-  }
-  const std::string folder = own_folder();
-  if (is_program(folder + kName)) return folder + kName;
-  const char* variable = std::getenv("PATH");
-  std::string_view path = variable ? variable : "";
-  while (!path.empty()) {
-    const std::string_view entry = path.substr(0, path.find(':'));
-    path.remove_prefix(std::min(path.size(), entry.size() + 1));
-    // Not the current folder, however it is put: anybody may have filled that.
-    const std::string candidate = std::string(entry) + "/" + kName;
-    if (entry.starts_with('/') && is_program(candidate)) return candidate;
-  }
-  return fail(ErrorCode::CompilerFailed, "there is no berth-compiler in " + folder +
-                                             " or in $PATH; install it there, or name it in $BERTH_COMPILER");
-}
-
-Result<int> CompilerProcess::start(const std::string& compiler, const Compilation& compilation, int input,
-                                   int messages) {
+Result<pid_t> start(const std::string& compiler, const Compilation& compilation, int input, int messages) {
   std::vector<std::string> words = {compiler, "-", "--output", compilation.output, "--attached"};
   words.insert(words.end(), compilation.options.begin(), compilation.options.end());
   std::vector<char*> argv;
@@ -122,6 +100,29 @@ Result<int> CompilerProcess::start(const std::string& compiler, const Compilatio
   return child;
 }
 
+}  // namespace
+
+Result<std::string> find_compiler() {
+  if (const char* named = std::getenv("BERTH_COMPILER"); named && *named) {
+    if (is_program(named)) return std::string(named);
+    return fail(ErrorCode::CompilerFailed,
+                std::string("$BERTH_COMPILER is ") + named + ", and there is no program of that name");
+  }
+  const std::string folder = own_folder();
+  if (is_program(folder + kName)) return folder + kName;
+  const char* variable = std::getenv("PATH");
+  std::string_view path = variable ? variable : "";
+  while (!path.empty()) {
+    const std::string_view entry = path.substr(0, path.find(':'));
+    path.remove_prefix(std::min(path.size(), entry.size() + 1));
+    // Not the current folder, however it is put: anybody may have filled that.
+    const std::string candidate = std::string(entry) + "/" + kName;
+    if (entry.starts_with('/') && is_program(candidate)) return candidate;
+  }
+  return fail(ErrorCode::CompilerFailed, "there is no berth-compiler in " + folder +
+                                             " or in $PATH; install it there, or name it in $BERTH_COMPILER");
+}
+
 Result<> CompilerProcess::run(const std::string& compiler, const Compilation& compilation) {
   const Descriptor input = TRY(anonymous_file("module")), messages = TRY(anonymous_file("messages"));
   for (std::span<const u8> rest = compilation.module; !rest.empty();) {
@@ -131,27 +132,30 @@ Result<> CompilerProcess::run(const std::string& compiler, const Compilation& co
     rest = rest.subspan(static_cast<size_t>(n));
   }
   lseek(input.get(), 0, SEEK_SET);
-  int child = 0;
+  pid_t child = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (cancelled_) return fail(ErrorCode::CompilerFailed, "it was cancelled");
-    child = child_ = TRY(start(compiler, compilation, input.get(), messages.get()));
+    if (cancelled_) return cancelled();
+    child = TRY(start(compiler, compilation, input.get(), messages.get()));
+    running_.insert(child);
   }
-  // Reaped under the lock only, so that `cancel` never meets a number that has been given to another process.
+  // Collected only once it is no longer among those that may be killed: its number is free again afterwards.
   siginfo_t info;
   while (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) continue;
-  const std::lock_guard lock(mutex_);
-  child_ = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    running_.erase(child);
+  }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  if (cancelled_) return fail(ErrorCode::CompilerFailed, "it was cancelled");
+  if (const std::lock_guard lock(mutex_); cancelled_) return cancelled();
   return outcome(status, messages.get(), compilation);
 }
 
 void CompilerProcess::cancel() {
   const std::lock_guard lock(mutex_);
   cancelled_ = true;
-  if (child_ != 0) kill(child_, SIGKILL);
+  for (const pid_t child : running_) kill(child, SIGKILL);
 }
 
 }  // namespace berth::engine

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,20 +24,18 @@ struct Compilation {
   bool show_progress = false;           // it may write to standard error, and says there itself what is wrong
 };
 
-// One compilation at a time runs in it. `cancel` may be called from any thread.
+// Any thread.
 class CompilerProcess {
  public:
-  // Fails with CompilerFailed: what the compiler says or what became of it; or with System. The process ends with
-  // this thread's one, if need be.
+  // Waits for the compiler. Fails with CompilerFailed, saying what the compiler says or what became of it, or with
+  // System. When this process ends, so does the compiler.
   Result<> run(const std::string& compiler, const Compilation& compilation);
-  // Makes the `run` under way, and those to come, fail soon.
+  // Makes every `run` under way, and those to come, fail soon.
   void cancel();
 
  private:
-  Result<int> start(const std::string& compiler, const Compilation& compilation, int input, int messages);
-
   std::mutex mutex_;
-  int child_ = 0;  // not reaped yet
+  std::set<int> running_;
   bool cancelled_ = false;
 };
 

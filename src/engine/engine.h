@@ -57,7 +57,8 @@ template <typename T>
 using Loaded = std::expected<T, LoadFailure>;
 
 // What some bytes are, by how they start.
-enum class FileKind : u8 { Module, Component, Text, Other };
+enum class FileKind : u8 { Module, Component, Text, Artifact, Other };
+// Artifact is any ELF file: what follows may show that it is another.
 FileKind detect(std::span<const u8> bytes);
 // In plain words what bytes of kind Other look like: "an ELF executable", "gzip-compressed data";
 // empty when they look like nothing known.
@@ -67,7 +68,8 @@ std::string_view describe(std::span<const u8> bytes);
 // what messages call the bytes. Text is turned into binary first.
 Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes, std::string_view name,
                                                         const Config& config);
-// The same for a file, read while it is decoded.
+// The same for a file, read while it is decoded. Of an artifact it is the module that came
+// with it; `read_module` knows none.
 Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config);
 
 // Decodes and validates a binary.

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "decode/decoder.h"
+#include "engine/artifact_file.h"
 #include "engine/demangle.h"
 #include "engine/engine.h"
 #include "text/diagnostic.h"
@@ -88,6 +89,11 @@ std::unexpected<LoadFailure> other_failure(std::string_view name, std::span<cons
                   bytes.empty() ? std::string() : "Berth runs .wasm files and their text form, .wat"});
 }
 
+std::unexpected<LoadFailure> artifact_failure(Error error) {
+  std::string message = error.detail();
+  return std::unexpected(LoadFailure{std::move(error), std::move(message), "`berth compile` makes it anew"});
+}
+
 Loaded<std::shared_ptr<const wasm::Module>> read_text(std::string_view source, std::string_view name,
                                                       const Config& config) {
   text::ParseOptions options;
@@ -113,6 +119,7 @@ class File {
     struct stat st;
     return fstat(fd_, &st) == 0 && S_ISREG(st.st_mode) ? static_cast<u64>(st.st_size) : 0;
   }
+  int descriptor() const { return fd_; }
   // Reads up to `buffer.size()` bytes; how many, 0 at the end, -1 with errno set.
   ssize_t read(std::span<u8> buffer) const {
     ssize_t n;
@@ -141,6 +148,7 @@ std::unexpected<LoadFailure> io_failure(const std::string& path, int err) {
 }  // namespace
 
 FileKind detect(std::span<const u8> bytes) {
+  if (may_be_artifact(bytes)) return FileKind::Artifact;
   if (decode::is_component(bytes)) return FileKind::Component;
   if (decode::has_wasm_magic(bytes)) return FileKind::Module;
   // Text: past blanks and comments comes a parenthesis, and of a component its keyword.
@@ -210,6 +218,7 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes, s
                                                         const Config& config) {
   switch (detect(bytes)) {
     case FileKind::Component: return component_failure(name);
+    case FileKind::Artifact:
     case FileKind::Other: return other_failure(name, bytes);
     case FileKind::Text: return read_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name, config);
     case FileKind::Module: break;
@@ -237,7 +246,17 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& 
   }
   if (n < 0) return io_failure(path, errno);
 
-  if (detect({buffer.get(), filled}) != FileKind::Module) {
+  const FileKind kind = detect({buffer.get(), filled});
+  if (kind == FileKind::Artifact && size != 0) {
+    if (auto summary = read_summary(file.descriptor(), name)) {
+      auto bytes = read_module_of(file.descriptor(), *summary, name);
+      if (!bytes) return artifact_failure(std::move(bytes).error());
+      return read_module(std::move(*bytes), name, config);
+    } else if (summary.error().code() == ErrorCode::BadArtifact) {
+      return artifact_failure(std::move(summary).error());
+    }
+  }
+  if (kind != FileKind::Module) {
     std::vector<u8> bytes(buffer.get(), buffer.get() + filled);
     while (bytes.size() <= config.limits.module_bytes && (n = file.read({buffer.get(), room})) > 0) {
       bytes.insert(bytes.end(), buffer.get(), buffer.get() + n);
