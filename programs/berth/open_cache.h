@@ -1,10 +1,11 @@
-// The cache of native code, as the environment says. Once called, from one thread.
+// The cache of native code, as the environment says, and what is taken from it. One thread.
 #pragma once
 
 #include <memory>
 
 #include "base/result.h"
 #include "engine/cache.h"
+#include "engine/engine.h"
 
 namespace berth::cli {
 
@@ -12,5 +13,10 @@ namespace berth::cli {
 Result<u64> cache_size();
 // Fails as engine::Cache::open does, or with BadArgument.
 Result<std::unique_ptr<engine::Cache>> open_cache();
+
+// Sets where native code comes from when the file at `path` is run, as `config.tier` and the options say: the cache, and
+// for an artifact that may be run that one; `by_default` tells that no tier was chosen, which makes such an artifact run
+// natively. Says on standard error what is slower than it could be.
+void choose_code(const std::string& path, bool by_default, engine::Config& config);
 
 }  // namespace berth::cli

@@ -6,6 +6,7 @@
 
 #include "berth/commands.h"
 #include "berth/needs.h"
+#include "berth/open_cache.h"
 #include "berth/values.h"
 #include "cli/output.h"
 #include "cli/units.h"
@@ -336,6 +337,7 @@ OrStop<int> Run::call_export(Instance& instance, std::string_view name) {
 OrStop<int> Run::run() {
   TRY(read_options());
   TRY(read_grants());
+  choose_code(path_, !arguments_.has("--tier"), config_);
   auto engine = engine::Engine::create(config_);
   if (!engine) return stop(engine.error().to_string());
   engine_ = std::move(*engine);

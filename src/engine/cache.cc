@@ -311,7 +311,7 @@ void Cache::remove(const Entry& entry) const {
   if (fstatat(folder_.descriptor(), object.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0)
     folder_.remove(stamp_name(kArtifact, status.st_dev, status.st_ino));
   folder_.remove(object);
-  if (entry.summary) folder_.remove("vouched/" + to_hex(entry.summary->digest()));
+  // What vouches for it stays: there may be copies.
 }
 
 Cache::Pruned Cache::prune(u64 most_bytes) const {

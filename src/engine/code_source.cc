@@ -136,6 +136,33 @@ class CachedSource final : public CodeSource {
   CompilerSource uncached_;
 };
 
+class ArtifactSource final : public CodeSource {
+ public:
+  ArtifactSource(Descriptor file, const ArtifactSummary& summary, const CompilerOptions& options,
+                 std::shared_ptr<CodeSource> next)
+      : file_(std::move(file)), summary_(summary), options_(options), next_(std::move(next)) {}
+
+  std::shared_ptr<const native::Artifact> find(const wasm::Module& module) override {
+    const WantedArtifact want{sha256(module.bytes), artifact_options(options_)};
+    if (!why_unfit(summary_, want).empty()) return next_->find(module);
+    auto expected = expected_for(module, options_);
+    expected.check_order = false;
+    auto artifact = native::Artifact::open(file_.get(), "the artifact", expected);
+    return artifact ? std::move(*artifact) : nullptr;
+  }
+  Result<std::shared_ptr<const native::Artifact>> make(const wasm::Module& module) override {
+    if (auto artifact = find(module)) return artifact;
+    return next_->make(module);
+  }
+  void cancel() override { next_->cancel(); }
+
+ private:
+  const Descriptor file_;
+  const ArtifactSummary summary_;
+  const CompilerOptions options_;
+  const std::shared_ptr<CodeSource> next_;
+};
+
 }  // namespace
 
 u32 artifact_options(const CompilerOptions& options) {
@@ -150,6 +177,11 @@ std::unique_ptr<CodeSource> make_compiler_source(std::string path, const Compile
 std::unique_ptr<CodeSource> make_cached_source(std::shared_ptr<const Cache> cache, const CompilerOptions& options,
                                                std::function<void(const std::string&)> warn) {
   return std::make_unique<CachedSource>(std::move(cache), options, std::move(warn));
+}
+
+std::unique_ptr<CodeSource> make_artifact_source(Descriptor file, const ArtifactSummary& summary,
+                                                 const CompilerOptions& options, std::shared_ptr<CodeSource> next) {
+  return std::make_unique<ArtifactSource>(std::move(file), summary, options, std::move(next));
 }
 
 }  // namespace berth::engine

@@ -39,4 +39,9 @@ std::unique_ptr<CodeSource> make_compiler_source(std::string path, const Compile
 std::unique_ptr<CodeSource> make_cached_source(std::shared_ptr<const Cache> cache, const CompilerOptions& options,
                                                std::function<void(const std::string&)> warn);
 
+// Code of one module from an artifact that is open, has been authenticated (Cache::authenticate) and fits (why_unfit);
+// of others, or with other options, from `next`.
+std::unique_ptr<CodeSource> make_artifact_source(Descriptor file, const ArtifactSummary& summary, const CompilerOptions& options,
+                                                 std::shared_ptr<CodeSource> next);
+
 }  // namespace berth::engine

@@ -61,7 +61,8 @@ Result<> outcome(int status, int messages, const Compilation& compilation) {
   if (WIFEXITED(status))
     return fail(ErrorCode::CompilerFailed, said.empty() ? "exit code " + std::to_string(WEXITSTATUS(status)) : said);
   std::string what = "it was stopped by " + signal_text(WTERMSIG(status));
-  if (WTERMSIG(status) == SIGABRT && said.find("out of memory") != std::string::npos) what = "it ran out of memory";
+  if (said.find("out of memory") != std::string::npos || said.find("bad_alloc") != std::string::npos)
+    what = "it ran out of memory";
   if (WTERMSIG(status) == SIGKILL) what += ", perhaps because the machine ran out of memory";
   return fail(ErrorCode::CompilerFailed, what);
 }
