@@ -19,8 +19,8 @@ std::string padded(std::string text, size_t width) {
   return text;
 }
 
-std::string when(i64 seconds) {
-  const std::time_t time = seconds;
+std::string when(i64 nanoseconds) {
+  const std::time_t time = nanoseconds / 1'000'000'000;
   std::tm parts{};
   char text[32] = "";
   if (localtime_r(&time, &parts)) std::strftime(text, sizeof text, "%Y-%m-%d %H:%M", &parts);

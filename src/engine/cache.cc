@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 
 #include "abi/compiler_identity.h"
 #include "native/processor.h"
@@ -35,9 +34,9 @@ static_assert(std::has_unique_object_representations_v<VoucherRecord>);
 
 constexpr char kArtifact = 'a', kModule = 'm';
 // So often at most it is noted that an artifact is used.
-constexpr i64 kUseInterval = 600;
-// What nobody can be working on any more, in seconds; how many records there may be before the oldest go.
-constexpr i64 kAbandoned = 24 * 3600;
+constexpr i64 kSecond = 1'000'000'000, kUseInterval = 600 * kSecond;
+// What nobody can be working on any more; how many records there may be before the oldest go.
+constexpr i64 kAbandoned = 24 * 3600 * kSecond;
 constexpr size_t kMostRecords = 8192;
 
 template <typename Record>
@@ -70,10 +69,13 @@ std::unexpected<Error> bad(const std::string& name, const std::string& reason) {
   return fail(ErrorCode::BadArtifact, name + ": " + reason);
 }
 
-i64 seconds_of_use(const CacheFolder& folder, const std::string& name) {
+i64 nanoseconds(const timespec& t) { return i64{t.tv_sec} * 1'000'000'000 + t.tv_nsec; }
+
+// When it was last written or touched; nanoseconds since 1970.
+i64 time_of_use(const CacheFolder& folder, const std::string& name) {
   struct stat status{};
   if (fstatat(folder.descriptor(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return 0;
-  return status.st_mtim.tv_sec;
+  return nanoseconds(status.st_mtim);
 }
 
 }  // namespace
@@ -129,7 +131,7 @@ void Cache::remember(char kind, const FileStamp& stamp, i64 read_at, const Diges
 
 void Cache::note_use(const FileStamp& stamp) const {
   const std::string name = stamp_name(kArtifact, stamp.device, stamp.inode);
-  if (std::time(nullptr) - seconds_of_use(folder_, name) < kUseInterval) return;
+  if (file_clock() - time_of_use(folder_, name) < kUseInterval) return;
   utimensat(folder_.descriptor(), name.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
 }
 
@@ -276,8 +278,8 @@ std::vector<Cache::Entry> Cache::list() const {
     struct stat status{};
     if (!file.is_open() || fstat(file.get(), &status) != 0) continue;
     entry.bytes = static_cast<u64>(status.st_blocks) * 512;
-    entry.last_used = std::max<i64>(status.st_mtim.tv_sec,
-                                    seconds_of_use(folder_, stamp_name(kArtifact, status.st_dev, status.st_ino)));
+    entry.last_used = std::max(nanoseconds(status.st_mtim),
+                                    time_of_use(folder_, stamp_name(kArtifact, status.st_dev, status.st_ino)));
     if (auto summary = read_summary(file.get(), folder_.path_of(object))) {
       entry.why_not = why_unfit(*summary);
       if (const auto voucher = read_voucher(folder_, summary->digest())) {
@@ -342,15 +344,15 @@ Cache::Pruned Cache::clear() const {
 }
 
 void Cache::remove_left_behind() const {
-  const i64 now = std::time(nullptr);
+  const i64 now = file_clock();
   for (const std::string& name : folder_.names("tmp")) {
-    if (now - seconds_of_use(folder_, "tmp/" + name) > kAbandoned) folder_.remove("tmp/" + name);
+    if (now - time_of_use(folder_, "tmp/" + name) > kAbandoned) folder_.remove("tmp/" + name);
   }
   for (const std::string folder : {"vouched", "stamps"}) {
     const auto names = folder_.names(folder);
     if (names.size() <= kMostRecords) continue;
     std::vector<std::pair<i64, std::string>> by_age;
-    for (const std::string& name : names) by_age.emplace_back(seconds_of_use(folder_, folder + "/" + name), name);
+    for (const std::string& name : names) by_age.emplace_back(time_of_use(folder_, folder + "/" + name), name);
     std::ranges::sort(by_age);
     for (size_t i = 0; i < by_age.size() - kMostRecords / 2; ++i) folder_.remove(folder + "/" + by_age[i].second);
   }

@@ -90,7 +90,7 @@ class Cache {
   struct Entry {
     std::string key;
     u64 bytes;         // on disk
-    i64 last_used;     // seconds since 1970
+    i64 last_used;     // nanoseconds since 1970
     std::string name;  // of the module; empty when nobody vouches for the artifact
     std::string why_not;  // why this Berth would not run it; empty when it would
     std::optional<ArtifactSummary> summary;
