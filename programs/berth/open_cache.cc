@@ -51,17 +51,10 @@ std::optional<Usable> open_artifact(const std::string& path, const engine::Cache
   return Usable{std::move(file), std::move(*summary)};
 }
 
-bool starts_as_artifact(const std::string& path) {
-  if (path == "-") return false;
-  const engine::Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  u8 start[4];
-  return file.is_open() && pread(file.get(), start, sizeof start, 0) == sizeof start && engine::may_be_artifact(start);
-}
-
 }  // namespace
 
-void choose_code(const std::string& path, bool by_default, engine::Config& config) {
-  const bool artifact = (by_default || config.tier != engine::Tier::Interp) && starts_as_artifact(path);
+void choose_code(const std::string& path, bool is_artifact, bool by_default, engine::Config& config) {
+  const bool artifact = is_artifact && path != "-" && (by_default || config.tier != engine::Tier::Interp);
   if (config.tier == engine::Tier::Interp && !artifact) return;
   auto cache = open_cache();
   auto warn = [](const std::string& why) { print_error("note: " + why, "native code is not kept, so each start compiles"); };

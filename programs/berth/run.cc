@@ -52,6 +52,7 @@ class Run {
   OrStop<> read_options();
   OrStop<> read_grants();
   OrStop<Prepared> load(const std::string& path);
+  OrStop<Prepared> prepare(std::shared_ptr<const wasm::Module> module);
   OrStop<> preload();
   OrStop<> define_wasi();
   OrStop<Instance*> instantiate(const Prepared& module, std::string_view path);
@@ -168,6 +169,13 @@ OrStop<Prepared> Run::load(const std::string& path) {
   if (!module) return std::unexpected(Stop{load_error(module.error())});
   names_[&(*module)->module()] = path == "-" ? "stdin" : printable(file_name(path));
   return std::move(*module);
+}
+
+OrStop<Prepared> Run::prepare(std::shared_ptr<const wasm::Module> module) {
+  auto prepared = engine_->prepare(std::move(module));
+  if (!prepared) return stop(printable(path_) + ": " + prepared.error().to_string(), "--tier interp needs no compiler");
+  names_[&(*prepared)->module()] = path_ == "-" ? "stdin" : printable(file_name(path_));
+  return std::move(*prepared);
 }
 
 OrStop<> Run::define_wasi() {
@@ -337,11 +345,14 @@ OrStop<int> Run::call_export(Instance& instance, std::string_view name) {
 OrStop<int> Run::run() {
   TRY(read_options());
   TRY(read_grants());
-  choose_code(path_, !arguments_.has("--tier"), config_);
+  engine::FileKind kind{};
+  auto decoded = engine::read_module_file(path_, config_, &kind);
+  if (!decoded) return std::unexpected(Stop{load_error(decoded.error())});
+  choose_code(path_, kind == engine::FileKind::Artifact, !arguments_.has("--tier"), config_);
   auto engine = engine::Engine::create(config_);
   if (!engine) return stop(engine.error().to_string());
   engine_ = std::move(*engine);
-  const Prepared module = TRY(load(path_));
+  const Prepared module = TRY(prepare(std::move(*decoded)));
 
   const bool wants_wasi = has_grants_ || !preloads_.empty() ||
                           std::ranges::any_of(module->module().imports, is_wasi, &wasm::Import::module);

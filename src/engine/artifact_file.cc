@@ -55,6 +55,7 @@ class Reader {
 // Where section .berth is.
 Result<Elf64_Shdr> find_section(const Reader& file, u64 size) {
   Elf64_Ehdr elf;
+  if (size < sizeof elf) return file.no_artifact();
   TRY(file.read(&elf, 0, sizeof elf));
   if (std::memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 || elf.e_ident[EI_CLASS] != ELFCLASS64)
     return file.no_artifact();

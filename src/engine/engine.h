@@ -70,7 +70,9 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes, s
                                                         const Config& config);
 // The same for a file, read while it is decoded. Of an artifact it is the module that came
 // with it; `read_module` knows none.
-Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config);
+// `kind`, where it is not null, is set to what the file was.
+Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config,
+                                                             FileKind* kind = nullptr);
 
 // Decodes and validates a binary.
 Result<std::shared_ptr<const wasm::Module>> compile_binary(std::vector<u8> bytes, const Config& config);

@@ -228,7 +228,8 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes, s
   return std::move(*module);
 }
 
-Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config) {
+Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config,
+                                                             FileKind* kind_out) {
   const File file(path);
   if (!file.is_open()) return io_failure(path, errno);
   const std::string name = path == "-" ? "standard input" : path;
@@ -247,6 +248,7 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& 
   if (n < 0) return io_failure(path, errno);
 
   const FileKind kind = detect({buffer.get(), filled});
+  if (kind_out) *kind_out = kind;
   if (kind == FileKind::Artifact && size != 0) {
     if (auto summary = read_summary(file.descriptor(), name)) {
       auto bytes = read_module_of(file.descriptor(), *summary, name);
