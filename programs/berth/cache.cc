@@ -43,7 +43,8 @@ int list(const Cache& cache) {
     out << entry.key.substr(0, 12) << "  " << padded(format_size(entry.bytes), 10) << "  " << when(entry.last_used)
         << "  " << (entry.name.empty() ? "-" : engine::printable(entry.name));
     if (entry.summary)
-      out << "  " << entry.summary->cpu.substr(0, entry.summary->cpu.find(' ')) << options_of(entry.summary->header.options);
+      out << "  " << entry.summary->cpu.substr(0, entry.summary->cpu.find(' '))
+          << options_of(entry.summary->header.options);
     if (!entry.why_not.empty()) out << "  (unused: " << entry.why_not << ")";
     out << "\n";
   }
@@ -81,7 +82,8 @@ int cache_command(const Arguments& arguments) {
   std::optional<u64> size;
   if (const auto text = arguments.value("--size")) {
     size = parse_size(*text);
-    if (!size) return usage_error({"--size: cannot read " + std::string(*text), "it takes a size with its unit: 500MiB"});
+    if (!size)
+      return usage_error({"--size: cannot read " + std::string(*text), "it takes a size with its unit: 500MiB"});
   }
   if (action != "prune" && !arguments.given().empty())
     return usage_error({std::string(arguments.given()[0].first->name) + " goes with prune", {}});

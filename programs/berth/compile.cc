@@ -149,8 +149,9 @@ int report(const Error& error, std::string_view input) {
   if (error.code() == ErrorCode::CompilerFailed && error.detail().find("memory") != std::string::npos)
     hint = "--max-memory sets how much it may take; --jobs 1 makes it take less";
   if (error.code() == ErrorCode::BadArtifact)
-    hint = error.detail().find("compiler that") != std::string::npos ? "berth and berth-compiler go together: install both from one build"
-                                                                      : "-o FILE keeps an artifact for another machine";
+    hint = error.detail().find("compiler that") != std::string::npos
+               ? "berth and berth-compiler go together: install both from one build"
+               : "-o FILE keeps an artifact for another machine";
   print_error((error.kind() == ErrorKind::Io ? "" : std::string(input) + ": ") + error.to_string(), hint);
   return kExitFailure;
 }

@@ -14,7 +14,8 @@ Result<u64> cache_size() {
   const char* text = std::getenv("BERTH_CACHE_SIZE");
   if (!text || !*text) return engine::kDefaultCacheBytes;
   const auto size = parse_size(text);
-  if (!size) return fail(ErrorCode::BadArgument, "$BERTH_CACHE_SIZE takes a size with its unit, not " + std::string(text));
+  if (!size)
+    return fail(ErrorCode::BadArgument, "$BERTH_CACHE_SIZE takes a size with its unit, not " + std::string(text));
   return *size;
 }
 
@@ -57,7 +58,9 @@ void choose_code(const std::string& path, bool is_artifact, bool by_default, eng
   const bool artifact = is_artifact && path != "-" && (by_default || config.tier != engine::Tier::Interp);
   if (config.tier == engine::Tier::Interp && !artifact) return;
   auto cache = open_cache();
-  auto warn = [](const std::string& why) { print_error("note: " + why, "native code is not kept, so each start compiles"); };
+  auto warn = [](const std::string& why) {
+    print_error("note: " + why, "native code is not kept, so each start compiles");
+  };
   const engine::CompilerOptions options{config.fuel, config.deterministic};
   std::shared_ptr<engine::CodeSource> source;
   std::shared_ptr<const engine::Cache> shared;

@@ -14,9 +14,9 @@ Result<u64> cache_size();
 // Fails as engine::Cache::open does, or with BadArgument.
 Result<std::unique_ptr<engine::Cache>> open_cache();
 
-// Sets where native code comes from when the file at `path` is run, as `config.tier` and the options say: the cache, and
-// that file itself when it is an artifact that may be run; `by_default` tells that no tier was chosen, which makes such an artifact run
-// natively. Says on standard error what is slower than it could be.
+// Sets where native code comes from when the file at `path` is run, as `config.tier` and the options say: the cache,
+// and that file itself when it is an artifact that may be run; `by_default` tells that no tier was chosen, which makes
+// such an artifact run natively. Says on standard error what is slower than it could be.
 void choose_code(const std::string& path, bool is_artifact, bool by_default, engine::Config& config);
 
 }  // namespace berth::cli

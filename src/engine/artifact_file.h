@@ -26,11 +26,13 @@ struct ArtifactSummary {
 // Whether bytes are the start of an ELF file, as artifacts are.
 bool may_be_artifact(std::span<const u8> bytes);
 
-// Fails with System, MagicHeader when it is no artifact, or BadArtifact with a reason, `name` in the message; not because of another abi::kAbiVersion,
-// which leaves the module readable.
+// Fails with System, MagicHeader when it is no artifact, or BadArtifact with a reason, `name` in the message; not
+// because of another abi::kAbiVersion, which leaves the module readable.
 Result<ArtifactSummary> read_summary(int file, const std::string& name);
 // The module that the artifact is code of. Fails with BadArtifact when it was left out or is not the one it should be.
-Result<std::vector<u8>> read_module_of(int file, const ArtifactSummary& summary, const std::string& name);
+// Whoever has had the file authenticated may leave out the check of its digest.
+Result<std::vector<u8>> read_module_of(int file, const ArtifactSummary& summary, const std::string& name,
+                                       bool check_digest = true);
 // What ArtifactHeader::digest should be; reads all of the file.
 Result<Digest> compute_digest(int file, const ArtifactSummary& summary, const std::string& name);
 // The plain digest of an open file.

@@ -279,7 +279,7 @@ std::vector<Cache::Entry> Cache::list() const {
     if (!file.is_open() || fstat(file.get(), &status) != 0) continue;
     entry.bytes = static_cast<u64>(status.st_blocks) * 512;
     entry.last_used = std::max(nanoseconds(status.st_mtim),
-                                    time_of_use(folder_, stamp_name(kArtifact, status.st_dev, status.st_ino)));
+                               time_of_use(folder_, stamp_name(kArtifact, status.st_dev, status.st_ino)));
     if (auto summary = read_summary(file.get(), folder_.path_of(object))) {
       entry.why_not = why_unfit(*summary);
       if (const auto voucher = read_voucher(folder_, summary->digest())) {

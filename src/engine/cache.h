@@ -11,8 +11,8 @@
 // changed, by reading all of it. It must belong to this user or root and be writable to nobody else, since it is mapped
 // and not copied.
 //
-// A module's stamp decides which artifact is taken for it. Whoever can make a file differ from its stamp can make it run
-// another module's code, so a program that takes a digest from `digest_by_stamp` should also take the module from
+// A module's stamp decides which artifact is taken for it. Whoever can make a file differ from its stamp can make it
+// run another module's code, so a program that takes a digest from `digest_by_stamp` should also take the module from
 // the artifact (read_module_of), which makes them belong together whatever the file says.
 //
 // Any thread, any number of processes. Everything that appears is complete; a loss of power, a full disk, or somebody
@@ -89,9 +89,9 @@ class Cache {
 
   struct Entry {
     std::string key;
-    u64 bytes;         // on disk
-    i64 last_used;     // nanoseconds since 1970
-    std::string name;  // of the module; empty when nobody vouches for the artifact
+    u64 bytes;            // on disk
+    i64 last_used;        // nanoseconds since 1970
+    std::string name;     // of the module; empty when nobody vouches for the artifact
     std::string why_not;  // why this Berth would not run it; empty when it would
     std::optional<ArtifactSummary> summary;
   };
@@ -113,7 +113,8 @@ class Cache {
 
   std::string key_of(const WantedArtifact& wanted) const;
   bool may_stamp(int file, const FileStamp& stamp) const;
-  Result<Digest> vouch_for(int file, const ArtifactSummary& summary, const std::string& name, const Origin& origin) const;
+  Result<Digest> vouch_for(int file, const ArtifactSummary& summary, const std::string& name,
+                           const Origin& origin) const;
   void remember(char kind, const FileStamp& stamp, i64 read_at, const Digest& digest) const;
   std::optional<Digest> recall(char kind, const FileStamp& stamp) const;
   void note_use(const FileStamp& stamp) const;

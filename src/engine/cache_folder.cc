@@ -60,7 +60,8 @@ Result<CacheFolder> CacheFolder::open(const std::string& path) {
   if (!root.is_open()) return fail(os_error(errno, "cannot open the cache folder " + path));
   struct stat status{};
   if (fstat(root.get(), &status) != 0) return fail(os_error(errno, "cannot open the cache folder " + path));
-  if (status.st_uid != geteuid()) return fail(ErrorCode::System, "the cache folder " + path + " belongs to another user");
+  if (status.st_uid != geteuid())
+    return fail(ErrorCode::System, "the cache folder " + path + " belongs to another user");
   if ((status.st_mode & 077) != 0)
     return fail(ErrorCode::System, "the cache folder " + path + " is open to other users; chmod 700 closes it");
   CacheFolder folder(path, std::move(root), status.st_dev);
@@ -90,7 +91,8 @@ Result<> CacheFolder::read_key() {
   struct stat status{};
   if (fstat(file.get(), &status) != 0) return fail(os_error(errno, "cannot read the cache's key " + path));
   if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0)
-    return fail(ErrorCode::System, "the cache's key " + path + " is not this user's alone; remove it, a new one is made");
+    return fail(ErrorCode::System,
+                "the cache's key " + path + " is not this user's alone; remove it, a new one is made");
   if (status.st_size != static_cast<off_t>(key_.size()) || !read_all(file.get(), key_))
     return fail(ErrorCode::System, "the cache's key " + path + " is damaged; remove it, a new one is made");
   return {};

@@ -41,7 +41,7 @@ std::unique_ptr<CodeSource> make_cached_source(std::shared_ptr<const Cache> cach
 
 // Code of one module from an artifact that is open, has been authenticated (Cache::authenticate) and fits (why_unfit);
 // of others, or with other options, from `next`.
-std::unique_ptr<CodeSource> make_artifact_source(Descriptor file, const ArtifactSummary& summary, const CompilerOptions& options,
-                                                 std::shared_ptr<CodeSource> next);
+std::unique_ptr<CodeSource> make_artifact_source(Descriptor file, const ArtifactSummary& summary,
+                                                 const CompilerOptions& options, std::shared_ptr<CodeSource> next);
 
 }  // namespace berth::engine

@@ -19,7 +19,7 @@ Result<std::string> find_compiler();
 struct Compilation {
   std::span<const u8> module;        // its binary
   std::vector<std::string> options;  // of berth-compiler, but for input and output
-  std::string output;                // the file that there is when it succeeds; there is none, or what was there, otherwise
+  std::string output;  // the file that there is when it succeeds; there is none, or what was there, otherwise
   u64 memory = kDefaultCompilerMemory;  // bytes of address space that it may take; 0: no limit
   bool show_progress = false;           // it may write to standard error, and says there itself what is wrong
 };

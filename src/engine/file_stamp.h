@@ -1,8 +1,8 @@
 // Whether a file is still what it was when somebody read all of it, without reading it again.
 //
 // A stamp is what the file system says about a file: device, number, size, and the times of its last modification
-// and change. Whoever writes to a file, renames it or alters its attributes moves the time of change to the present, and
-// nobody sets that time back without being allowed to set the machine's clock. So equal stamps mean equal contents,
+// and change. Whoever writes to a file, renames it or alters its attributes moves the time of change to the present,
+// and nobody sets that time back without being allowed to set the machine's clock. So equal stamps mean equal contents,
 // provided that
 // - the clock had moved on from the time of change when reading began: a write within the same tick would leave the
 //   stamp as it is (git knows this as the racy index). `is_settled` says so; other stamps are not kept.

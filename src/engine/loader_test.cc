@@ -29,7 +29,9 @@ TEST(Loader, TellsKindsApart) {
   EXPECT_EQ(detect(bytes("( component)")), FileKind::Component);
   EXPECT_EQ(detect(bytes("(; never closed")), FileKind::Other);
   EXPECT_EQ(detect(bytes("hello")), FileKind::Other);
-  EXPECT_EQ(detect(bytes("\x7f" "ELF\2\1\1\0"sv)), FileKind::Artifact);
+  EXPECT_EQ(detect(bytes("\x7f"
+                         "ELF\2\1\1\0"sv)),
+            FileKind::Artifact);
   EXPECT_EQ(detect({}), FileKind::Other);
 }
 
