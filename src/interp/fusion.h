@@ -7,9 +7,17 @@
 
 namespace berth::interp {
 
-// The longest sequence that `handlers` begins with and that has a fused handler: returns the handler, or null
-// when there is none. Looks at no more than kMaxFused. Any thread.
-inline constexpr u32 kMaxFused = 10;
-Handler fused_handler(std::span<const Handler> handlers);
+// An instruction as it stands in the code: its own handler and its first operand word.
+struct Instruction {
+  Handler handler;
+  Word operands;
+};
+
+inline constexpr u32 kMaxFused = 20;
+
+// The longest sequence that `code` begins with and that has a fused handler: returns the handler, or null
+// when there is none. Looks at no more than kMaxFused. Slots from `first_temporary` on hold values of the operand
+// stack, which nobody reads again after the instruction that pops them. Any thread.
+Handler fused_handler(std::span<const Instruction> code, u32 first_temporary);
 
 }  // namespace berth::interp

@@ -1,9 +1,8 @@
-// The moves, and the sequences of instructions that are common enough to have a handler of their own.
+// The moves, and the sequences of instructions that are common enough to have a handler of their own, as tables.
 #include <algorithm>
 #include <array>
-#include <memory>
 
-#include "interp/fusion.h"
+#include "interp/fused_rows.h"
 #include "interp/handlers.h"
 #include "interp/steps.h"
 
@@ -23,21 +22,58 @@ const Handler op_global_set = steps<GlobalSetStep>;
 
 namespace {
 
+template <typename T>
+constexpr char kind_of() {
+  if constexpr (kIsInt<T>) return 'i';
+  else if constexpr (std::is_same_v<T, f32>) return 'f';
+  else if constexpr (std::is_same_v<T, f64>) return 'd';
+  else return '\0';
+}
+
+template <typename S>
+consteval StepInfo info() {
+  StepInfo i{S::kLeft, S::kRight, S::kResult, S::kSecondResult, {S::kAlsoReads[0], S::kAlsoReads[1]},
+             kind_of<typename S::Left>(), kind_of<typename S::Right>(), '\0', S::kWords, 1, S::kPops};
+  if constexpr (S::kResult != Field::None) {
+    i.result_kind = kind_of<typename S::Result>();
+    i.result_slots = sizeof(typename S::Result) > sizeof(Slot) ? 2 : 1;
+  }
+  return i;
+}
+template <typename S>
+consteval Tuning tuning() {
+  if constexpr (IsTuned<S>) return {S::kLeftFrom, S::kRightFrom, S::kStores, S::kAddsOffset};
+  else return {};
+}
+
+template <typename S>
+struct OrdinaryOf { using T = S; };
+template <IsTuned S>
+struct OrdinaryOf<S> { using T = typename S::Ordinary; };
+template <typename S>
+using Ordinary = OrdinaryOf<S>::T;
+
 struct Row {
   Handler fused;
   u32 count;
   Handler parts[kMaxFused];
+  StepInfo infos[kMaxFused];
+  Tuning tunings[kMaxFused];
 };
 
 template <typename... Steps>
 consteval Row fused() {
   static_assert(sizeof...(Steps) <= kMaxFused);
-  return {steps<Steps...>, sizeof...(Steps), {steps<Steps>...}};
+  return {steps<Steps...>, sizeof...(Steps), {steps<Ordinary<Steps>>...}, {info<Ordinary<Steps>>()...}, {tuning<Steps>()...}};
 }
 template <typename Branch, bool backward, typename... Steps>
 consteval Row fused_branch() {
   static_assert(sizeof...(Steps) < kMaxFused);
-  return {steps_and_branch<Branch, backward, Steps...>, sizeof...(Steps) + 1, {steps<Steps>..., steps_and_branch<Branch, backward>}};
+  return {steps_and_branch<Branch, backward, Steps...>,
+          sizeof...(Steps) + 1,
+          {steps<Ordinary<Steps>>..., steps_and_branch<Ordinary<Branch>, backward>},
+          {info<Ordinary<Steps>>()..., info<Ordinary<Branch>>()},
+          {tuning<Steps>()..., tuning<Branch>()}};
 }
 
 constexpr Src S = Src::Slot, A = Src::Acc, I = Src::Imm, K = Src::Const;
@@ -49,106 +85,81 @@ constexpr Dst s = Dst::Slot, a = Dst::Acc;
 #define CB(op, l, r, t) CompareBranch<wasm::Op::op, l, r, t>
 #define TB(x, t) TestBranch<x, t>
 #define NB(x, t) NullBranch<x, t>
+#define T(...) Tuned<__VA_ARGS__>
 #define BERTH_FUSED(...) fused<__VA_ARGS__>(),
 #define BERTH_FUSED_BRANCH(...) fused_branch<__VA_ARGS__>(),
-constexpr Row kRows[] = {
+constexpr Row kTunedRows[] = {
+#include "interp/tuned.def"
+};
+constexpr Row kPlainRows[] = {
 #include "interp/fused.def"
 };
 #undef BERTH_FUSED
 #undef BERTH_FUSED_BRANCH
-constexpr u32 kRowCount = std::size(kRows);
+constexpr u32 kTunedCount = std::size(kTunedRows);
+constexpr u32 kRowCount = kTunedCount + std::size(kPlainRows);
+consteval const Row& row(u32 i) { return i < kTunedCount ? kTunedRows[i] : kPlainRows[i - kTunedCount]; }
+consteval u32 count_parts() {
+  u32 parts = 0;
+  for (u32 i = 0; i < kRowCount; ++i) parts += row(i).count;
+  return parts;
+}
 
 // What is kept at run time: pointers are few, since each costs a relocation when the program starts.
 struct Steps {
   Handler handlers[1024];
+  StepInfo infos[1024];
   u32 count = 0;
-  u16 parts[kRowCount][kMaxFused];
+  u32 first[kRowCount + 1];  // of a row's steps in `parts`
+  u16 parts[count_parts()];
 };
 consteval Steps number_steps() {
   Steps steps{};
+  u32 at = 0;
   for (u32 i = 0; i < kRowCount; ++i) {
-    for (u32 k = 0; k < kRows[i].count; ++k) {
+    steps.first[i] = at;
+    for (u32 k = 0; k < row(i).count; ++k) {
       u32 id = 0;
-      while (id < steps.count && steps.handlers[id] != kRows[i].parts[k]) ++id;
-      if (id == steps.count) steps.handlers[steps.count++] = kRows[i].parts[k];
-      steps.parts[i][k] = static_cast<u16>(id);
+      while (id < steps.count && steps.handlers[id] != row(i).parts[k]) ++id;
+      if (id == steps.count) {
+        steps.infos[id] = row(i).infos[k];
+        steps.handlers[steps.count++] = row(i).parts[k];
+      }
+      steps.parts[at++] = static_cast<u16>(id);
     }
   }
+  steps.first[kRowCount] = at;
   return steps;
 }
 constexpr Steps kNumbered = number_steps();
 
-template <u32 n>
-consteval std::array<Handler, n> step_handlers() {
-  std::array<Handler, n> out{};
-  for (u32 i = 0; i < n; ++i) out[i] = kNumbered.handlers[i];
+// The first of a longer array, so that the rest takes no room.
+template <u32 n, typename T>
+consteval std::array<T, n> first_of(const T* all) {
+  std::array<T, n> out{};
+  for (u32 i = 0; i < n; ++i) out[i] = all[i];
   return out;
 }
-constexpr auto kSteps = step_handlers<kNumbered.count>();
-
-struct Sequence {
-  u8 count;
-  u16 parts[kMaxFused];
-};
-consteval auto sequences() {
-  std::array<Sequence, kRowCount> out{};
-  for (u32 i = 0; i < kRowCount; ++i) {
-    out[i].count = static_cast<u8>(kRows[i].count);
-    for (u32 k = 0; k < kMaxFused; ++k) out[i].parts[k] = kNumbered.parts[i][k];
-  }
-  return out;
-}
-constexpr auto kSequences = sequences();
+constexpr auto kSteps = first_of<kNumbered.count>(kNumbered.handlers);
+constexpr auto kInfos = first_of<kNumbered.count>(kNumbered.infos);
+constexpr auto kFirst = first_of<kRowCount + 1>(kNumbered.first);
+constexpr auto kParts = first_of<count_parts()>(kNumbered.parts);
 consteval auto fused_handlers() {
   std::array<Handler, kRowCount> out{};
-  for (u32 i = 0; i < kRowCount; ++i) out[i] = kRows[i].fused;
+  for (u32 i = 0; i < kRowCount; ++i) out[i] = row(i).fused;
   return out;
 }
 constexpr auto kFused = fused_handlers();
-
-constexpr u64 kSeed = 0x9E3779B97F4A7C15;
-u64 mix(u64 hash, Handler next) { return (hash ^ reinterpret_cast<u64>(next)) * kSeed; }
-
-// Rows by the hash of their parts, open addressing.
-class Index {
- public:
-  Index() {
-    for (u32 i = 0; i < kRowCount; ++i) {
-      u64 hash = kSeed;
-      for (u32 k = 0; k < kSequences[i].count; ++k) hash = mix(hash, kSteps[kSequences[i].parts[k]]);
-      u32 at = place(hash);
-      while (slots_[at] != 0) at = (at + 1) % kSlots;
-      slots_[at] = static_cast<u16>(i + 1);
-    }
-  }
-  Handler find(std::span<const Handler> parts, u64 hash) const {
-    for (u32 at = place(hash); slots_[at] != 0; at = (at + 1) % kSlots) {
-      const Sequence& row = kSequences[slots_[at] - 1];
-      const auto same = [](Handler part, u16 id) { return part == kSteps[id]; };
-      if (row.count == parts.size() && std::equal(parts.begin(), parts.end(), row.parts, same)) return kFused[slots_[at] - 1];
-    }
-    return nullptr;
-  }
-
- private:
-  static constexpr u32 kSlots = 4096;
-  static_assert(kRowCount < kSlots / 2);
-  static u32 place(u64 hash) { return static_cast<u32>(hash >> 52); }
-  std::array<u16, kSlots> slots_{};
-};
+consteval auto tunings() {
+  std::array<Tuning, kFirst[kTunedCount]> out{};
+  for (u32 i = 0; i < kTunedCount; ++i) std::copy_n(row(i).tunings, row(i).count, &out[kFirst[i]]);
+  return out;
+}
+constexpr auto kTunings = tunings();
+constexpr FusedRows kTables{kFused, kTunedCount, kFirst, kParts, kTunings, kSteps, kInfos};
 
 }  // namespace
 
-Handler fused_handler(std::span<const Handler> handlers) {
-  static const Index index;
-  u64 hash = kSeed;
-  Handler found = nullptr;
-  for (u32 i = 0; i < handlers.size(); ++i) {
-    hash = mix(hash, handlers[i]);
-    if (i == 0) continue;
-    if (const Handler fused = index.find(handlers.first(i + 1), hash)) found = fused;
-  }
-  return found;
-}
+const FusedRows& fused_rows() { return kTables; }
 
 }  // namespace berth::interp

@@ -96,6 +96,49 @@ TEST(Interpreter, FaultInsideFusedInstructionsNamesItsOwnInstruction) {
   EXPECT_EQ(guest.call("at", 32).value(), 5u) << "what comes after the trap did not happen";
 }
 
+TEST(Interpreter, FaultInsideATunedLoopNamesItsOwnInstruction) {
+  // c[i] += 3 * b[i], unrolled twice: what clang makes of the inner loop of a matrix multiplication.
+  Guest guest(R"((module (memory 1)
+    (func (export "run") (param $both i64) (result i64)
+      (local $i i32) (local $pc i32) (local $pb i32) (local $c i32) (local $b i32) (local $s f64)
+      (local.set $c (i32.wrap_i64 (local.get $both)))
+      (local.set $b (i32.wrap_i64 (i64.shr_u (local.get $both) (i64.const 32))))
+      (local.set $s (f64.const 3))
+      (loop $l
+        (f64.store (local.tee $pc (i32.add (local.get $c) (local.get $i)))
+          (f64.add (f64.mul (local.get $s) (f64.load (local.tee $pb (i32.add (local.get $b) (local.get $i))))) (f64.load (local.get $pc))))
+        (f64.store (local.tee $pc (i32.add (local.get $pc) (i32.const 8)))
+          (f64.add (f64.mul (local.get $s) (f64.load (i32.add (local.get $pb) (i32.const 8)))) (f64.load (local.get $pc))))
+        (br_if $l (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 16))) (i32.const 64))))
+      (i64.extend_i32_u (i32.add (local.get $pc) (i32.add (local.get $pb) (local.get $i)))))
+    (func (export "set") (param i64) (result i64) (f64.store (i32.wrap_i64 (local.get 0)) (f64.const 2)) (i64.const 0))
+    (func (export "get") (param i64) (result i64) (i64.trunc_f64_s (f64.load (i32.wrap_i64 (local.get 0)))))))");
+  guest.start();
+  const auto& bytes = guest.module().bytes;
+  std::vector<u32> loads;
+  for (u32 i = 0; i + 2 < bytes.size(); ++i)
+    if (bytes[i] == 0x2B && bytes[i + 1] == 3 && bytes[i + 2] == 0) loads.push_back(i);
+  ASSERT_EQ(loads.size(), 5u);
+  const auto both = [](u64 c, u64 b) { return c | b << 32; };
+  const auto faults_at = [&](u64 c, u64 b) {
+    const auto run = guest.call("run", both(c, b));
+    EXPECT_EQ(trap_of(run), TrapCode::MemoryOutOfBounds);
+    return run.error()->backtrace.at(0).code_offset;
+  };
+  constexpr u64 end = 65536;
+  EXPECT_EQ(faults_at(0, end), loads[0]);
+  EXPECT_EQ(faults_at(end, 0), loads[1]);
+  EXPECT_EQ(faults_at(0, end - 8), loads[2]);
+  EXPECT_EQ(faults_at(end - 8, 0), loads[3]);
+  EXPECT_EQ(faults_at(0, end - 32), loads[0]) << "in the third round";
+  for (const u64 at : {1024u, 1032u, 1072u, 1080u}) ASSERT_TRUE(guest.call("set", at));
+  EXPECT_EQ(guest.call("run", both(2048, 1024)).value(), 2048u + 56 + 1024 + 48 + 64);
+  EXPECT_EQ(guest.call("get", 2048).value(), 6u);
+  EXPECT_EQ(guest.call("get", 2056).value(), 6u);
+  EXPECT_EQ(guest.call("get", 2064).value(), 0u);
+  EXPECT_EQ(guest.call("get", 2104).value(), 6u);
+}
+
 TEST(Interpreter, TailCallsUseNoStack) {
   Guest guest(R"((module (type $f (func (param i32) (result i32))) (table funcref (elem $even $odd))
     (func $even (export "even") (type $f)

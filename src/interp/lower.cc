@@ -183,11 +183,13 @@ void Lowering::place_fuel() {
 // into the middle of a sequence find what they expect.
 void Lowering::fuse() {
   for (size_t i = 0; i < starts_.size(); ++i) {
-    Handler sequence[kMaxFused];
+    Instruction sequence[kMaxFused];
     u32 count = 0;
-    for (; count < kMaxFused && i + count < starts_.size(); ++count)
-      sequence[count] = reinterpret_cast<Handler>(code_[starts_[i + count]]);
-    if (const Handler fused = fused_handler({sequence, count})) code_[starts_[i]] = reinterpret_cast<Word>(fused);
+    for (; count < kMaxFused && i + count < starts_.size(); ++count) {
+      const u32 at = starts_[i + count];
+      sequence[count] = {reinterpret_cast<Handler>(code_[at]), code_[at + 1]};
+    }
+    if (const Handler fused = fused_handler({sequence, count}, first_home_)) code_[starts_[i]] = reinterpret_cast<Word>(fused);
   }
 }
 
