@@ -40,8 +40,20 @@ struct FusedRows {
   std::span<const Handler> instructions;
   std::span<const StepInfo> infos;
 
+  // Rows by the hash of their parts, plus one, open addressing; and a bit for the hash of every beginning of a row.
+  std::span<const u16> by_hash;
+  std::span<const u64> beginnings;
+
   u32 length(u32 row) const { return first[row + 1] - first[row]; }
 };
+
+// Of a row's parts, from kNoHash on.
+inline constexpr u64 kNoHash = 0x9E3779B97F4A7C15;
+constexpr u64 add_to_hash(u64 hash, u16 part) { return (hash ^ (part + 1)) * 0x9E3779B97F4A7C15; }
+inline constexpr u32 kRowBits = 13, kBeginningBits = 17;
+constexpr u32 row_place(u64 hash) { return static_cast<u32>(hash >> (64 - kRowBits)); }
+constexpr u32 beginning_place(u64 hash) { return static_cast<u32>(hash >> (64 - kBeginningBits)); }
+
 const FusedRows& fused_rows();
 
 }  // namespace berth::interp

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "base/result.h"
 #include "interp/fused_rows.h"
@@ -84,54 +85,74 @@ bool applies(const FusedRows& rows, u32 row, std::span<const Instruction> code, 
   return follower.finished();
 }
 
-constexpr u64 kSeed = 0x9E3779B97F4A7C15;
-u64 mix(u64 hash, Handler next) { return (hash ^ reinterpret_cast<u64>(next)) * kSeed; }
-
-// Rows by the hash of their parts, open addressing.
-class Index {
+// The numbers of instructions that are part of any row, by their handlers.
+class Numbers {
  public:
-  explicit Index(const FusedRows& rows) : rows_(rows) {
-    CHECK(rows.fused.size() < kSlots / 2);
-    for (u32 i = 0; i < rows.fused.size(); ++i) {
-      u64 hash = kSeed;
-      for (u32 k = rows.first[i]; k < rows.first[i + 1]; ++k) hash = mix(hash, rows.instructions[rows.parts[k]]);
-      u32 at = place(hash);
-      while (slots_[at] != 0) at = (at + 1) % kSlots;
-      slots_[at] = static_cast<u16>(i + 1);
+  static constexpr u16 kNone = 0xFFFF;
+
+  explicit Numbers(const FusedRows& rows) {
+    CHECK(rows.instructions.size() < kPlaces / 2);
+    for (u32 id = 0; id < rows.instructions.size(); ++id) {
+      u32 at = place(rows.instructions[id]);
+      while (places_[at].handler != nullptr) at = (at + 1) % kPlaces;
+      places_[at] = {rows.instructions[id], static_cast<u16>(id)};
     }
   }
-  // The first row of these instructions, so that tuned ones are preferred.
-  Handler find(std::span<const Instruction> code, u64 hash, u32 first_temporary) const {
-    for (u32 at = place(hash); slots_[at] != 0; at = (at + 1) % kSlots) {
-      const u32 row = slots_[at] - 1;
-      const auto same = [&](const Instruction& i, u16 id) { return i.handler == rows_.instructions[id]; };
-      if (rows_.length(row) == code.size() && std::equal(code.begin(), code.end(), &rows_.parts[rows_.first[row]], same) &&
-          applies(rows_, row, code, first_temporary)) {
-        return rows_.fused[row];
-      }
-    }
-    return nullptr;
+  u16 find(Handler handler) const {
+    for (u32 at = place(handler); places_[at].handler != nullptr; at = (at + 1) % kPlaces)
+      if (places_[at].handler == handler) return places_[at].id;
+    return kNone;
   }
 
  private:
-  static constexpr u32 kSlots = 8192;
-  static u32 place(u64 hash) { return static_cast<u32>(hash >> 51); }
-  const FusedRows& rows_;
-  std::array<u16, kSlots> slots_{};
+  static constexpr u32 kBits = 11, kPlaces = 1 << kBits;
+  struct Place {
+    Handler handler;
+    u16 id;
+  };
+  static u32 place(Handler handler) {
+    return static_cast<u32>(reinterpret_cast<u64>(handler) * 0x9E3779B97F4A7C15 >> (64 - kBits));
+  }
+  std::array<Place, kPlaces> places_{};
 };
+
+// The first row of these parts that applies, so that tuned ones are preferred; null when there is none.
+Handler find_row(const FusedRows& rows, u64 hash, std::span<const u16> parts, std::span<const Instruction> code,
+                 u32 first_temporary) {
+  for (u32 at = row_place(hash); rows.by_hash[at] != 0; at = (at + 1) % rows.by_hash.size()) {
+    const u32 row = rows.by_hash[at] - 1;
+    if (std::ranges::equal(parts, rows.parts.subspan(rows.first[row], rows.length(row))) &&
+        applies(rows, row, code, first_temporary)) {
+      return rows.fused[row];
+    }
+  }
+  return nullptr;
+}
 
 }  // namespace
 
-Handler fused_handler(std::span<const Instruction> code, u32 first_temporary) {
-  static const Index index(fused_rows());
-  u64 hash = kSeed;
-  Handler found = nullptr;
-  for (u32 i = 0; i < code.size(); ++i) {
-    hash = mix(hash, code[i].handler);
-    if (i == 0) continue;
-    if (const Handler fused = index.find(code.first(i + 1), hash, first_temporary)) found = fused;
+void fuse(std::span<Instruction> code, u32 first_temporary) {
+  const FusedRows& rows = fused_rows();
+  static const Numbers numbers(rows);
+  std::vector<u16> parts(code.size());
+  std::ranges::transform(code, parts.begin(), [](const Instruction& i) { return numbers.find(i.handler); });
+  for (size_t i = 0; i < code.size(); ++i) {
+    const size_t longest = std::min<size_t>(kMaxFused, code.size() - i);
+    u64 hashes[kMaxFused + 1] = {kNoHash};
+    size_t length = 0;
+    for (; length < longest && parts[i + length] != Numbers::kNone; ++length) {
+      const u64 hash = hashes[length + 1] = add_to_hash(hashes[length], parts[i + length]);
+      const u32 bit = beginning_place(hash);
+      if ((rows.beginnings[bit / 64] >> bit % 64 & 1) == 0) break;
+    }
+    for (; length >= 2; --length) {
+      const Handler fused =
+          find_row(rows, hashes[length], std::span(parts).subspan(i, length), code.subspan(i, length), first_temporary);
+      if (fused == nullptr) continue;
+      code[i].handler = fused;
+      break;
+    }
   }
-  return found;
 }
 
 }  // namespace berth::interp

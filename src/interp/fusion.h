@@ -13,11 +13,12 @@ struct Instruction {
   Word operands;
 };
 
+// The length of the longest sequence.
 inline constexpr u32 kMaxFused = 20;
 
-// The longest sequence that `code` begins with and that has a fused handler: returns the handler, or null
-// when there is none. Looks at no more than kMaxFused. Slots from `first_temporary` on hold values of the operand
-// stack, which nobody reads again after the instruction that pops them. Any thread.
-Handler fused_handler(std::span<const Instruction> code, u32 first_temporary);
+// Gives every instruction at which such a sequence begins the handler of the longest one. `code` is the
+// instructions of a function in order. Slots from `first_temporary` on hold values of the operand stack, which nobody
+// reads again after the instruction that pops them. Any thread.
+void fuse(std::span<Instruction> code, u32 first_temporary);
 
 }  // namespace berth::interp

@@ -156,7 +156,29 @@ consteval auto tunings() {
   return out;
 }
 constexpr auto kTunings = tunings();
-constexpr FusedRows kTables{kFused, kTunedCount, kFirst, kParts, kTunings, kSteps, kInfos};
+
+constexpr u32 kPlaces = 1 << kRowBits;
+static_assert(kRowCount < kPlaces / 2);
+struct Hashed {
+  std::array<u16, kPlaces> rows{};
+  std::array<u64, (1 << kBeginningBits) / 64> beginnings{};
+};
+consteval Hashed hash_rows() {
+  Hashed out;
+  for (u32 i = 0; i < kRowCount; ++i) {
+    u64 hash = kNoHash;
+    for (u32 k = kFirst[i]; k < kFirst[i + 1]; ++k) {
+      hash = add_to_hash(hash, kParts[k]);
+      out.beginnings[beginning_place(hash) / 64] |= u64{1} << beginning_place(hash) % 64;
+    }
+    u32 at = row_place(hash);
+    while (out.rows[at] != 0) at = (at + 1) % kPlaces;
+    out.rows[at] = static_cast<u16>(i + 1);
+  }
+  return out;
+}
+constexpr Hashed kHashed = hash_rows();
+constexpr FusedRows kTables{kFused, kTunedCount, kFirst, kParts, kTunings, kSteps, kInfos, kHashed.rows, kHashed.beginnings};
 
 }  // namespace
 

@@ -182,15 +182,11 @@ void Lowering::place_fuel() {
 // Puts fused handlers where sequences that have one begin. The words of each instruction stay, so branches
 // into the middle of a sequence find what they expect.
 void Lowering::fuse() {
-  for (size_t i = 0; i < starts_.size(); ++i) {
-    Instruction sequence[kMaxFused];
-    u32 count = 0;
-    for (; count < kMaxFused && i + count < starts_.size(); ++count) {
-      const u32 at = starts_[i + count];
-      sequence[count] = {reinterpret_cast<Handler>(code_[at]), code_[at + 1]};
-    }
-    if (const Handler fused = fused_handler({sequence, count}, first_home_)) code_[starts_[i]] = reinterpret_cast<Word>(fused);
-  }
+  std::vector<Instruction> instructions;
+  instructions.reserve(starts_.size());
+  for (const u32 at : starts_) instructions.push_back({reinterpret_cast<Handler>(code_[at]), code_[at + 1]});
+  interp::fuse(instructions, first_home_);
+  for (size_t i = 0; i < starts_.size(); ++i) code_[starts_[i]] = reinterpret_cast<Word>(instructions[i].handler);
 }
 
 Lowered lower_function(const wasm::Module& module, std::span<const abi::RuntimeType* const> types,
