@@ -74,18 +74,31 @@ class Fusion : public testing::Test {
     return (below(2) != 0 ? r.locals : r.temporaries) + below(std::min(among, r.count)) * r.width;
   }
 
-  // Operands at random: few slots, so that instructions meet each other's.
+  // Operands at random: few slots, so that instructions meet each other's. A temporary that was popped is not read
+  // again before it is written.
   void choose_any() {
+    std::vector<bool> popped(kFrame);
     for (u32 k = 0; k < length(); ++k) {
       const StepInfo& i = info(k);
       Word w = Word{below(3)} << 32;
-      auto put = [&](Field f, char kind) { set(w, f, any_slot(kind, 2)); };
+      auto read = [&](Field f, char kind) {
+        if (f == Field::None) return;
+        u32 slot = any_slot(kind, 2);
+        while (popped[slot]) slot = any_slot(kind, 2);
+        set(w, f, slot);
+        if (i.pops && slot >= kFirstTemporary) popped[slot] = true;
+      };
+      auto write = [&](Field f, char kind) {
+        const u32 slot = any_slot(kind, 2);
+        set(w, f, slot);
+        if (f != Field::None) popped[slot] = false;
+      };
       // Copies move an f32 as if it were an f64.
-      put(i.left, i.left_kind == 'd' && below(4) == 0 ? 'f' : i.left_kind);
-      put(i.right, i.right_kind);
-      for (const Field f : i.also_reads) put(f, 'i');
-      put(i.result, i.result_kind);
-      put(i.second_result, i.right_kind);
+      read(i.left, i.left_kind == 'd' && below(4) == 0 ? 'f' : i.left_kind);
+      read(i.right, i.right_kind);
+      for (const Field f : i.also_reads) read(f, 'i');
+      write(i.result, i.result_kind);
+      write(i.second_result, i.right_kind);
       finish(k, w);
     }
   }
@@ -117,7 +130,7 @@ class Fusion : public testing::Test {
           holder[value] = holder[*old];
           overwrite.erase(old);
         } else {
-          const bool temporary = stores ? below(2) != 0 : read_later(value, k, true);
+          const bool temporary = (!stores && read_later(value, k, true)) || below(2) != 0;
           holder[value] = (temporary ? r.temporaries : r.locals) + (++fresh % r.count) * r.width;
         }
         if (!stores && !read_later(value, k, true)) overwrite.push_back(value);
@@ -167,9 +180,9 @@ class Fusion : public testing::Test {
     return fp;
   }
 
-  void prepare(u32 side) {
+  void prepare(u32 side, bool fills) {
     memory_[side].clear();
-    for (u32 i = 0; i < kCompared; i += 7) memory_[side].base()[i] = static_cast<u8>(i);
+    for (u32 i = 0; fills && i < kCompared; i += 7) memory_[side].base()[i] = static_cast<u8>(i);
     for (u32 i = 0; i < 256; ++i) globals_[side][i].value[0] = i;
     instance_.defined_globals = globals_[side];
   }
@@ -191,7 +204,8 @@ class Fusion : public testing::Test {
     const v128 vacc = std::bit_cast<v128>(std::array{1.25, 2.5});
 
     std::vector<Slot> plain = before;
-    prepare(0);
+    const bool fills = below(2) != 0;
+    prepare(0, fills);
     std::vector<bool> popped(kFrame);
     reached = {code.data(), acc, vacc};
     for (u32 k = 0; k < length(); ++k) {
@@ -212,7 +226,7 @@ class Fusion : public testing::Test {
     const Reached expected = reached;
 
     std::vector<Slot> fused = before;
-    prepare(1);
+    prepare(1, fills);
     code[0] = reinterpret_cast<Word>(handler);
     handler(code.data(), fused.data(), memory_[1].base(), &instance_, &store_, acc, vacc);
     EXPECT_EQ(reached.pc - code.data(), expected.pc - code.data()) << "row " << row_;
