@@ -60,7 +60,7 @@ struct StepDefaults {
   static constexpr bool kToAcc = true;       // the result goes to an accumulator too
   static constexpr bool kPops = false;       // takes its operands off the stack: those in temporaries are dead then
   static constexpr bool kHasOffset = false;  // adds the immediate to an address
-  static constexpr bool kStores = true, kAddsOffset = true;
+  static constexpr bool kStores = true, kAddsOffset = true;  // tuned steps may not
   static constexpr Field kAlsoReads[2] = {};  // slots read beside the operands
   BERTH_STEP Nothing left(BERTH_READ_REGS) { return {}; }
   BERTH_STEP Nothing right(BERTH_READ_REGS) { return {}; }
@@ -250,19 +250,21 @@ struct Jump : StepDefaults {
   BERTH_STEP bool taken(Nothing, Nothing) { return true; }
 };
 
-// The values of a tuned sequence. Never in memory: every index is a constant.
+// The values of a tuned sequence. Never in memory: every index is a constant, and checks of the index, which would keep
+// it there, are left out.
+#define BERTH_VALUE_ACCESS [[gnu::always_inline, clang::no_sanitize("undefined")]]
 struct Values {
   u64 ints[kMaxValues];
   f32 floats[kMaxValues];
   f64 doubles[kMaxValues];
   template <typename T>
-  [[gnu::always_inline]] T get(u32 index) const {
+  BERTH_VALUE_ACCESS T get(u32 index) const {
     if constexpr (kIsInt<T>) return static_cast<T>(ints[index]);
     else if constexpr (std::is_same_v<T, f32>) return floats[index];
     else return doubles[index];
   }
   template <typename T>
-  [[gnu::always_inline]] void set(u32 index, T value) {
+  BERTH_VALUE_ACCESS void set(u32 index, T value) {
     if constexpr (kIsInt<T>) ints[index] = value;
     else if constexpr (std::is_same_v<T, f32>) floats[index] = value;
     else if constexpr (std::is_same_v<T, f64>) doubles[index] = value;
@@ -279,6 +281,7 @@ struct Tuned : S {
 };
 template <typename S>
 concept IsTuned = requires { S::kAt; };
+
 // One operand, from its slot or an earlier step.
 template <typename S, typename V>
 [[gnu::always_inline]] inline auto operand_left(BERTH_READ_REGS, V& values) {
@@ -350,6 +353,7 @@ BERTH_HANDLER steps_and_branch(BERTH_REGS) {
 }
 
 #undef BERTH_STEP
+#undef BERTH_VALUE_ACCESS
 #undef BERTH_STEP_REGS
 #undef BERTH_READ_REGS
 
