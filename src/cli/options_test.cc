@@ -52,6 +52,12 @@ TEST(Options, TakeASingleDashAsAnOperand) { EXPECT_EQ(parse(kRun, {"-", "x"})->o
 
 TEST(Options, TakeEmptyValues) { EXPECT_EQ(parse(kRun, {"--dir=", "a"})->value("--dir"), ""); }
 
+TEST(Options, TakeValuesRightAfterALetter) {
+  EXPECT_EQ(parse(kRun, {"-dx", "a"})->value("--dir"), "x");
+  EXPECT_FALSE(parse(kRun, {"-qx", "a"}));
+  EXPECT_FALSE(parse(kRun, {"-zx", "a"}));
+}
+
 TEST(Options, ReportWhatIsWrong) {
   EXPECT_EQ(parse(kRun, {}).error().message, "an argument is missing");
   EXPECT_EQ(parse(kRun, {"--dir"}).error().message, "--dir needs a value");
