@@ -182,13 +182,26 @@ End end_of(const Value* pointer, u64 bytes, const llvm::DataLayout& layout) {
   return {base, offset.getSExtValue() + static_cast<i64>(bytes)};
 }
 
+// Whether machine code may come to make the load only when a condition holds, volatile or not: x86 folds loads into
+// masked instructions, where lanes that are masked out do not fault, and turns cmov with a load into a branch.
+bool may_become_conditional(const Instruction& load, unsigned depth = 0) {
+  const bool is_masked_type = load.getType()->isVectorTy() || load.getType()->isFloatingPointTy();
+  for (const llvm::User* user : load.users()) {
+    if (llvm::isa<llvm::SelectInst>(user)) return true;
+    const auto* next = llvm::dyn_cast<Instruction>(user);
+    if (is_masked_type && depth < 3 && next != nullptr && may_become_conditional(*next, depth + 1)) return true;
+  }
+  return false;
+}
+
 // The access after the check, before anything else can happen, that faults exactly when the check fails.
 Instruction* find_access(const Check& check, const llvm::DataLayout& layout) {
   const End wanted = end_of(check.address(), check.end(), layout);
   for (Instruction* i = check.call->getNextNode(); i != nullptr; i = i->getNextNode()) {
     if (const Value* pointer = llvm::getLoadStorePointerOperand(i)) {
       const u64 bytes = layout.getTypeStoreSize(llvm::getLoadStoreType(i));
-      if (end_of(pointer, bytes, layout) == wanted) return i;
+      const bool conditional = llvm::isa<llvm::LoadInst>(i) && may_become_conditional(*i);
+      if (end_of(pointer, bytes, layout) == wanted && !conditional) return i;
     }
     if (is_barrier(*i)) return nullptr;
   }

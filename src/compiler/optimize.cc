@@ -134,13 +134,10 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, const wasm::Mo
     if (level > 1) add_vectorization(main);
     passes.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(main)));
   }
+  if (level > 0) passes.addPass(llvm::createModuleToFunctionPassAdaptor(llvm::SimplifyCFGPass()));
+  // Nothing after this may make a select of a branch: see may_become_conditional.
   passes.addPass(llvm::createModuleToFunctionPassAdaptor(LowerChecks(wasm)));
-  if (level > 0) {
-    FunctionPassManager late;
-    late.addPass(llvm::EarlyCSEPass());
-    late.addPass(llvm::SimplifyCFGPass());
-    passes.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(late)));
-  }
+  if (level > 0) passes.addPass(llvm::createModuleToFunctionPassAdaptor(llvm::EarlyCSEPass()));
   passes.run(module, module_analyses);
 }
 

@@ -108,6 +108,13 @@ TEST(Patterns, ChecksOfTwoArmsStayTwo) {
   EXPECT_EQ(count(ir, "volatile"), 2u) << ir;
 }
 
+// Folded into a masked move the load would fault only when it is chosen.
+TEST(Patterns, LoadsThatASelectMayNotChooseStillTrap) {
+  const std::string ir = optimized(R"((memory 1) (func (param $p i32) (param $c i32) (result f64)
+    (select (f64.const 1) (f64.load (local.get $p)) (local.get $c))))", "x86-64-v4");
+  EXPECT_EQ(count(ir, "load volatile i8"), 1u) << ir;
+}
+
 TEST(Patterns, MemoriesOf64BitsAreComparedOnceInALoop) {
   const std::string ir = optimized(R"((memory i64 1) (func (param $p i64) (param $n i64) (result f64) (local $s f64)
     (loop $next
