@@ -64,7 +64,8 @@ void add_scalar(FunctionPassManager& passes, const wasm::Module& wasm) {
   passes.addPass(llvm::SimplifyCFGPass());
   passes.addPass(llvm::InstCombinePass());
   llvm::LoopPassManager inner;
-  inner.addPass(llvm::IndVarSimplifyPass());
+  // Widened counters would hide the loop's test from VersionLoops.
+  inner.addPass(llvm::IndVarSimplifyPass(false));
   inner.addPass(llvm::LoopDeletionPass());
   passes.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(inner)));
   passes.addPass(ProveChecks(wasm));

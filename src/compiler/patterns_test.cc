@@ -54,6 +54,17 @@ TEST(Patterns, LoopsOverArraysAreVectorized) {
   EXPECT_GT(count(ir, "store volatile double"), 0u) << ir;
 }
 
+// As unrolled stencils have it: a counter from a negative number up to 0, in steps.
+TEST(Patterns, CountersFromBelowZeroAreVectorized) {
+  const std::string ir = optimized(R"((memory 1) (func (param $x f64) (local $i i32)
+    (local.set $i (i32.const -1984))
+    (loop $next
+      (f64.store offset=9000 (i32.add (local.get $i) (i32.const 2000))
+        (f64.mul (local.get $x) (f64.load offset=1024 (i32.add (local.get $i) (i32.const 2000)))))
+      (br_if $next (local.tee $i (i32.add (local.get $i) (i32.const 8)))))))");
+  EXPECT_GT(count(ir, "fmul <4 x double>"), 0u) << ir;
+}
+
 TEST(Patterns, ArraysAtFixedAddressesNeedNoPreciseLoop) {
   const std::string ir = optimized(R"((memory 1) (func (param $x f64) (local $i i32)
     (loop $next
