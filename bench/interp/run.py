@@ -14,8 +14,6 @@ on the PATH is found by itself.
 
 import argparse
 import json
-import math
-import os
 import shlex
 import shutil
 import statistics
@@ -24,6 +22,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from measuring import geometric_mean, measure, print_table  # noqa: E402
+
 PROGRAMS = HERE.parent / "programs"
 OUTPUT = HERE.parents[1] / "build" / "bench"
 # Kernel -> its argument for about a third of a second of native time.
@@ -39,22 +40,6 @@ def compile_kernels():
         common = ["clang-19", "-O2", "-ffp-contract=off", str(source), "-o"]
         subprocess.run([*common, str(OUTPUT / name), "-lm"], check=True)
         subprocess.run([*common, str(OUTPUT / f"{name}.wasm"), "--target=wasm32-wasi"], check=True)
-
-
-def measure(command: list[str]) -> tuple[float, str]:
-    """Seconds of processor time that `command` and its children took, and what it printed."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    printed = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise SystemExit(f"{shlex.join(command)}: exit code {process.returncode}")
-    return usage.ru_utime + usage.ru_stime, printed.strip()
-
-
-def geometric_mean(values) -> float:
-    values = list(values)
-    return math.exp(sum(map(math.log, values)) / len(values))
 
 
 def runners_of(arguments) -> dict[str, list[str]]:
@@ -81,8 +66,9 @@ def run_rounds(runners, kernels, rounds, scale):
             checksums = {}
             for runner, command in runners.items():
                 module = [*command, str(OUTPUT / f"{kernel}.wasm")] if command else [str(OUTPUT / kernel)]
-                seconds, checksums[runner] = measure([*module, argument])
-                times[kernel, runner].append(seconds)
+                run = measure([*module, argument])
+                checksums[runner] = run.printed
+                times[kernel, runner].append(run.user + run.system)
             if len(set(checksums.values())) != 1:
                 raise SystemExit(f"{kernel}: results differ: {checksums}")
         print(f"round {number + 1} of {rounds} done", file=sys.stderr, flush=True)
@@ -101,10 +87,7 @@ def report(runners, kernels, times):
             + [f"{ratios[r][kernel]:.2f}" for r in others] for kernel in kernels]
     means = {r: geometric_mean(ratios[r].values()) for r in others}
     rows.append(["geometric mean", ""] + [""] * len(others) + [f"{means[r]:.2f}" for r in others])
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-    for row in [header, *rows]:
-        print("  ".join(cell.ljust(widths[0]) if i == 0 else cell.rjust(widths[i])
-                        for i, cell in enumerate(row)))
+    print_table(header, rows)
     for peer in others:
         if peer != "berth" and "berth" in means:
             each = ", ".join(f"{k} {ratios[peer][k] / ratios['berth'][k]:.2f}" for k in kernels)

@@ -172,30 +172,39 @@ def build_digest(output):
         env=environment)
 
 
-def build_sqlite(output):
+SQLITE = ["-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION", "-DSQLITE_NOHAVE_SYSTEM",
+          "-DSQLITE_OMIT_POPEN", "-DSQLITE_OMIT_WAL", "-DSQLITE_ENABLE_FTS5",
+          "-DSQLITE_ENABLE_MATH_FUNCTIONS", '-DSQLITE_DEFAULT_UNIX_VFS="unix-dotfile"']
+
+
+@contextlib.contextmanager
+def sqlite_sources(work: Path):
+    """Makes sqlite3.c and shell.c in the folder `work`, which is gone afterwards; yields both."""
     source = debian_source("sqlite3")
-    work = output.with_suffix(".work")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     native = os.environ | {"CC": tool("clang-19")}
     tool("tclsh")
     run([source / "configure", "--disable-tcl", "--disable-readline"], cwd=work, env=native)
     run([tool("make"), "sqlite3.c", "shell.c", "BCC=clang-19 -O1"], cwd=work, env=native)
-    flags, libraries = posix_flags()
-    flags += [f"-I{work}", "-DSQLITE_THREADSAFE=0", "-DSQLITE_OMIT_LOAD_EXTENSION",
-              "-DSQLITE_NOHAVE_SYSTEM", "-DSQLITE_OMIT_POPEN", "-DSQLITE_OMIT_WAL",
-              "-DSQLITE_ENABLE_FTS5", "-DSQLITE_ENABLE_MATH_FUNCTIONS",
-              '-DSQLITE_DEFAULT_UNIX_VFS="unix-dotfile"']
-    clang(output, [work / "shell.c", work / "sqlite3.c"], flags, libraries)
+    yield [work / "shell.c", work / "sqlite3.c"]
     shutil.rmtree(work)
 
 
-def build_lua(output):
-    source = debian_source("lua5.4") / "src"
-    files = [path for path in sorted(source.glob("*.c")) if path.name != "luac.c"]
+def build_sqlite(output):
     flags, libraries = posix_flags()
-    clang(output, [*files, COMPAT / "posix.c", COMPAT / "setjmp.c"],
-          [*flags, *SETJMP, f"-I{source}"], libraries)
+    with sqlite_sources(output.with_suffix(".work")) as sources:
+        clang(output, sources, [*flags, *SQLITE], libraries)
+
+
+def lua_sources() -> list[Path]:
+    source = debian_source("lua5.4") / "src"
+    return [path for path in sorted(source.glob("*.c")) if path.name != "luac.c"]
+
+
+def build_lua(output):
+    flags, libraries = posix_flags()
+    clang(output, [*lua_sources(), COMPAT / "posix.c", COMPAT / "setjmp.c"], [*flags, *SETJMP], libraries)
 
 
 def build_duktape(output):
@@ -232,8 +241,9 @@ PROGRAMS = {
 
 def fingerprint(program: Program) -> str:
     """A hash of the recipe and of every file of ours that the program is made of."""
-    recipe = (program.build, clang, posix_flags)
-    digest = hashlib.sha256("".join(map(inspect.getsource, recipe)).encode())
+    recipe = (program.build, clang, posix_flags, sqlite_sources, lua_sources)
+    text = "".join(map(inspect.getsource, recipe)) + repr((SQLITE, SETJMP))
+    digest = hashlib.sha256(text.encode())
     for folder in program.inputs:
         for path in sorted((ROOT / folder).rglob("*")):
             if path.is_file():
