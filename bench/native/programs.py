@@ -122,7 +122,7 @@ def all_programs(coremark_folder: Path | None) -> list[Program]:
         own("fdtd-2d", "three fields over time", 6000, vectorizes=True, heap=True),
         own("lz", "LZ77 there and back", 20),
         own("json", "parse and print JSON", 60),
-        Program("sqlite", "SQLite: joins, windows, text search", 40000, build_sqlite,
+        Program("sqlite", "SQLite: joins, windows, text search", 200000, build_sqlite,
                 arguments=lambda size: [":memory:"],
                 stdin=lambda size: statements.replace("@size@", str(size))),
         Program("lua", "Lua: tables, closures, strings", 60, build_lua,

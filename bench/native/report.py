@@ -143,7 +143,7 @@ Garbage-collected objects and exceptions, written in WebAssembly's text.
                 for name, spent in figures.compile_times.items()]
         parts.append(f"""## Compiling
 
-SQLite's shell, on two cores, within the same rounds.
+SQLite's shell, with two threads, in the first round.
 
 {table(["compiler", "by the clock, s", "processor time, s"], rows)}""")
     if figures.skipped:

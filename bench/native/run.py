@@ -23,9 +23,9 @@ import programs  # noqa: E402
 import report  # noqa: E402
 import runners  # noqa: E402
 from figures import Figures  # noqa: E402
-from measuring import geometric_mean, print_table  # noqa: E402
+from measuring import print_table  # noqa: E402
 
-COMPILED = "sqlite"  # whose compile time is measured
+COMPILED = "sqlite"  # whose compile time is measured, in the first round
 
 
 def say(text: str):
@@ -62,8 +62,8 @@ def run_round(pairs, scale: float, times, compile_times):
         expected, by = checksums.setdefault(program.name, (found, runner.name))
         if found != expected:
             raise SystemExit(f"{program.name}: {by} says {expected!r}, {runner.name} {found!r}")
-        if program.name == COMPILED and hasattr(runner, "compile_time"):
-            compile_times.setdefault(runner.name, []).append(runner.compile_time(program))
+        if program.name == COMPILED and runner.name not in compile_times and hasattr(runner, "compile_time"):
+            compile_times[runner.name] = runner.compile_time(program)
 
 
 def print_figures(figures: Figures):
@@ -119,10 +119,7 @@ def main():
         run_round(pairs, arguments.scale, times, compile_times)
         say(f"round {number + 1} of {arguments.rounds} done")
     figures.seconds = {pair: statistics.median(values) for pair, values in times.items()}
-    figures.compile_times = {
-        name: runners.CompileTime(statistics.median(each.clock for each in spent),
-                                  statistics.median(each.processor for each in spent))
-        for name, spent in compile_times.items()}
+    figures.compile_times = compile_times
 
     print_figures(figures)
     if arguments.json:

@@ -65,7 +65,7 @@ class Native:
 
 
 class Berth:
-    """Native code of Berth. The first run of a module fills the cache, the others find it there."""
+    """Native code of Berth, which its runs find in a cache."""
     name = "berth"
 
     def __init__(self, berth: Path):
@@ -74,12 +74,16 @@ class Berth:
         self.environment = os.environ | {"BERTH_CACHE_DIR": str(OUTPUT / "cache")}
 
     def prepare(self, program: Program):
-        self.run(program, 1)
+        measure([self.berth, "compile", self.module(program)], environment=self.environment)
+
+    @staticmethod
+    def module(program: Program) -> Path:
+        return program.file("wasm") or program.file("wat")
 
     def run(self, program: Program, size: int) -> Run:
         invoked = ["--invoke", program.function] if program.function else []
-        module = program.file("wasm") or program.file("wat")
-        command = [self.berth, "run", "--tier", "native", *invoked, module, *program.arguments(size)]
+        command = [self.berth, "run", "--tier", "native", *invoked, self.module(program),
+                   *program.arguments(size)]
         return measure(command, program.stdin(size), self.environment)
 
     def compile_time(self, program: Program) -> CompileTime:
@@ -102,18 +106,19 @@ class Node:
 
     def __init__(self, node: str):
         self.version = f"Node.js {version_of(node, '--version')}"
-        self.command = [node, "--no-warnings", "--no-liftoff", "--no-wasm-lazy-compilation",
-                        "--experimental-wasm-gc", HERE / "node.js", SECONDS]
+        self.node = [node, "--no-warnings", "--experimental-wasm-gc"]
+        self.script = [HERE / "node.js", SECONDS]
 
     def prepare(self, program: Program):
         try:
-            self.run(program, 1)
+            self.run(program, 1, optimize=[])
         except SystemExit as error:
             raise Skipped(reason_of(error, "CompileError"))
 
-    def run(self, program: Program, size: int) -> Run:
+    def run(self, program: Program, size: int,
+            optimize=("--no-liftoff", "--no-wasm-lazy-compilation")) -> Run:
         what = [program.function or "-", module_of(program), *program.arguments(size)]
-        return timed([*self.command, *what], program, size)
+        return timed([*self.node, *optimize, *self.script, *what], program, size)
 
 
 class Wasmtime:

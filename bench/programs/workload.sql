@@ -1,4 +1,5 @@
--- A shop's database in memory; @size@ purchases. The shell prints what is selected.
+-- A shop's database, all in memory; @size@ purchases. The shell prints what is selected.
+pragma temp_store = memory;
 create table customer (id integer primary key, name text not null unique, city text not null);
 create table purchase (
   id integer primary key,
