@@ -117,11 +117,13 @@ Times are user time of the processor, the median of {figures.rounds} rounds, in 
 under every runner in turn. Everything was compiled beforehand. For native code and Berth the whole process
 counts, with its start; for Node.js and wasmtime only what comes after compilation. All agreed on what the
 programs compute. Modules are made by the same clang as the native programs, with `-O2` and without vector
-instructions; multiplications and additions are not contracted anywhere, so that results are the same.
+instructions; multiplications and additions are not contracted anywhere, so that results are the same. Berth
+compiles for the processor that it runs on, as the other runtimes do; plain `-O2` is for any x86-64.
 
 ## Against native code
 
-Time as a multiple of what native code of `clang -O2` takes; smaller is faster, 1 is as fast.
+Time as a multiple of what native code of `clang -O2` takes; smaller is faster, 1 is as fast. Means are over the
+programs that a runner can run.
 
 {against_native(figures, peers)}
 ![Each program's time as a multiple of native code's](performance.svg)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares native code of Berth with that of clang, and with other runtimes.
 
-  run.py --berth PATH [--wasmtime PYTHON] [--coremark DIR] [--program NAME]… [--rounds N] [--scale X]
-         [--json FILE] [--report]
+  run.py --berth PATH [--wasmtime PYTHON] [--coremark DIR] [--program NAME]… [--runner NAME]…
+         [--rounds N] [--scale X] [--json FILE] [--report]
 
 All that takes part is compiled beforehand. One round runs every program under every runner in turn, so
 that a slow minute of the machine falls on all of them; what counts is the median over rounds of the

@@ -34,7 +34,7 @@ def reason_of(error: SystemExit, word: str) -> str:
     """Of what a script complained, the line that has `word` and those that explain it; else everything."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     starts = [i for i, line in enumerate(lines) if word in line]
-    said = [line for line in lines[starts[-1]:] if not line.startswith("at ")] if starts else lines
+    said = [line for line in lines[starts[-1]:] if not line.startswith(("at ", "Node.js "))] if starts else lines
     return " ".join(said)
 
 
