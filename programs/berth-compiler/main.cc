@@ -44,6 +44,12 @@ constexpr cli::Option kOptions[] = {
      .help = "CPU to make code for: native (default) is this machine's,\ngeneric runs on any"},
     {.name = "--fuel", .help = "make code that counts fuel"},
     {.name = "--deterministic", .help = "make code whose results are the same on every machine"},
+    {.name = "--functions",
+     .value = "LIST",
+     .help = "functions to compile, by index: 3,17,20 (default: all)"},
+    {.name = "--loops",
+     .value = "LIST",
+     .help = "loops to make entries for, by function and byte in its body: 3:120,17:5"},
     {.name = "--debug-info", .help = "keep debug information in the artifact, for debuggers"},
     {.name = "--no-module", .help = "leave the module out of the artifact"},
     {.name = "--jobs", .value = "N", .help = "threads to use (default: one a core)", .letter = 'j'},
@@ -52,6 +58,7 @@ constexpr cli::Option kOptions[] = {
     {.name = "--version", .help = "print the version of Berth and of the compiler"},
     {.name = "--help", .help = "print this page", .letter = 'h'},
 };
+
 
 int compile_command(const Arguments& arguments);
 
@@ -73,6 +80,31 @@ std::optional<u32> parse_number(std::string_view text, u32 most) {
   return value;
 }
 
+// Numbers with commas between, each a u32.
+std::optional<std::vector<u32>> parse_numbers(std::string_view text, char between) {
+  std::vector<u32> numbers;
+  while (true) {
+    const size_t end = text.find(between);
+    const auto number = parse_number(text.substr(0, end), ~u32{0});
+    if (!number) return std::nullopt;
+    numbers.push_back(*number);
+    if (end == std::string_view::npos) return numbers;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::optional<std::vector<compiler::LoopRef>> parse_loops(std::string_view text) {
+  std::vector<compiler::LoopRef> loops;
+  while (true) {
+    const size_t end = text.find(',');
+    const auto one = parse_numbers(text.substr(0, end), ':');
+    if (!one || one->size() != 2) return std::nullopt;
+    loops.push_back({(*one)[0], (*one)[1]});
+    if (end == std::string_view::npos) return loops;
+    text.remove_prefix(end + 1);
+  }
+}
+
 std::optional<UsageError> read_options(const Arguments& arguments, compiler::Options& options) {
   if (const auto text = arguments.value("--opt")) {
     const auto level = parse_number(*text, 3);
@@ -83,6 +115,16 @@ std::optional<UsageError> read_options(const Arguments& arguments, compiler::Opt
     const auto jobs = parse_number(*text, 4096);
     if (!jobs || *jobs == 0) return UsageError{"--jobs takes a number from 1 to 4096, not " + std::string(*text), {}};
     options.jobs = *jobs;
+  }
+  if (const auto text = arguments.value("--functions")) {
+    auto functions = parse_numbers(*text, ',');
+    if (!functions) return UsageError{"--functions takes indices with commas between, not " + std::string(*text), {}};
+    options.functions = std::move(*functions);
+  }
+  if (const auto text = arguments.value("--loops")) {
+    auto loops = parse_loops(*text);
+    if (!loops) return UsageError{"--loops takes pairs like 3:120 with commas between, not " + std::string(*text), {}};
+    options.loops = std::move(*loops);
   }
   if (const auto text = arguments.value("--target")) options.target = *text;
   if (const auto text = arguments.value("--cpu")) options.cpu = *text;
@@ -115,7 +157,8 @@ Result<> compile(const Arguments& arguments, compiler::Options& options, const s
   artifact.compiler = compiler::compiler_version();
   artifact.options = (options.fuel ? abi::kCountsFuel : 0u) |
                      (options.deterministic_nan ? abi::kDeterministicNan : 0u) |
-                     (options.deterministic_relaxed ? abi::kDeterministicRelaxed : 0u);
+                     (options.deterministic_relaxed ? abi::kDeterministicRelaxed : 0u) |
+                     (options.functions.empty() ? 0u : abi::kPartial);
   artifact.debug_info = arguments.has("--debug-info");
   artifact.embed_module = !arguments.has("--no-module");
 
@@ -134,6 +177,140 @@ Result<> compile(const Arguments& arguments, compiler::Options& options, const s
   const auto file = TRY(compiler::make_artifact(objects, module, artifact));
   progress.phase("writing");
   return os::replace_file(output, file);
+}
+
+int compile_command(const Arguments& arguments);
+
+constexpr cli::Command kProgram{.usage = "[OPTION…] INPUT",
+                                .summary = "Compile a WebAssembly module to native code",
+                                .details =
+                                    "INPUT is a .wasm file, or - for standard input. The artifact is an ELF file "
+                                    "that Berth runs; it appears\nunder its name when it is complete. The exit "
+                                    "code is 0, 2 for wrong usage, 1 for anything else.",
+                                .options = kOptions,
+                                .max_operands = 1,
+                                .operands = Complete::File,
+                                .run = compile_command};
+
+std::optional<u32> parse_number(std::string_view text, u32 most) {
+  u32 value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value > most) return std::nullopt;
+  return value;
+}
+
+// Numbers with commas between, each a u32.
+std::optional<std::vector<u32>> parse_numbers(std::string_view text, char between) {
+  std::vector<u32> numbers;
+  while (true) {
+    const size_t end = text.find(between);
+    const auto number = parse_number(text.substr(0, end), ~u32{0});
+    if (!number) return std::nullopt;
+    numbers.push_back(*number);
+    if (end == std::string_view::npos) return numbers;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::optional<std::vector<compiler::LoopRef>> parse_loops(std::string_view text) {
+  std::vector<compiler::LoopRef> loops;
+  while (true) {
+    const size_t end = text.find(',');
+    const auto one = parse_numbers(text.substr(0, end), ':');
+    if (!one || one->size() != 2) return std::nullopt;
+    loops.push_back({(*one)[0], (*one)[1]});
+    if (end == std::string_view::npos) return loops;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::optional<UsageError> read_options(const Arguments& arguments, compiler::Options& options) {
+  if (const auto text = arguments.value("--opt")) {
+    const auto level = parse_number(*text, 3);
+    if (!level) return UsageError{"--opt takes a number from 0 to 3, not " + std::string(*text), {}};
+    options.optimization = *level;
+  }
+  if (const auto text = arguments.value("--jobs")) {
+    const auto jobs = parse_number(*text, 4096);
+    if (!jobs || *jobs == 0) return UsageError{"--jobs takes a number from 1 to 4096, not " + std::string(*text), {}};
+    options.jobs = *jobs;
+  }
+  if (const auto text = arguments.value("--functions")) {
+    auto functions = parse_numbers(*text, ',');
+    if (!functions) return UsageError{"--functions takes indices with commas between, not " + std::string(*text), {}};
+    options.functions = std::move(*functions);
+  }
+  if (const auto text = arguments.value("--loops")) {
+    auto loops = parse_loops(*text);
+    if (!loops) return UsageError{"--loops takes pairs like 3:120 with commas between, not " + std::string(*text), {}};
+    options.loops = std::move(*loops);
+  }
+  if (const auto text = arguments.value("--target")) options.target = *text;
+  if (const auto text = arguments.value("--cpu")) options.cpu = *text;
+  options.fuel = arguments.has("--fuel");
+  options.deterministic_nan = arguments.has("--deterministic");
+  return std::nullopt;
+}
+
+Result<wasm::Module> read_module(const std::string& input, u32 jobs) {
+  auto bytes = TRY(input == "-" ? os::read_descriptor(STDIN_FILENO, "standard input") : os::read_file(input));
+  if (!decode::has_wasm_magic(bytes) || decode::is_component(bytes)) {
+    return fail(ErrorCode::NotSupported, "files other than modules in binary form");
+  }
+  // Whoever runs the module decides what it may use.
+  wasm::FeatureSet features;
+  for (const auto& feature : wasm::all_features()) features.enable(feature.feature);
+  auto module = TRY(decode::decode_module(std::move(bytes), features, {}));
+  validate::Options options;
+  options.threads = jobs != 0 ? jobs : std::max(1u, std::thread::hardware_concurrency());
+  TRY(validate::validate_module(module, options));
+  return module;
+}
+
+Result<> compile(const Arguments& arguments, compiler::Options& options, const std::string& input,
+                 const std::string& output) {
+  compiler::Target target = TRY(compiler::resolve_target(options));
+  compiler::ArtifactOptions artifact;
+  artifact.target = target.name;
+  artifact.cpu = TRY(compiler::needed_cpu(target));
+  artifact.compiler = compiler::compiler_version();
+  artifact.options = (options.fuel ? abi::kCountsFuel : 0u) |
+                     (options.deterministic_nan ? abi::kDeterministicNan : 0u) |
+                     (options.deterministic_relaxed ? abi::kDeterministicRelaxed : 0u) |
+                     (options.functions.empty() ? 0u : abi::kPartial);
+  artifact.debug_info = arguments.has("--debug-info");
+  artifact.embed_module = !arguments.has("--no-module");
+
+  // Better now than after minutes.
+  const size_t slash = output.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : output.substr(0, slash + 1);
+  if (access(folder.c_str(), W_OK | X_OK) != 0) return fail(os_error(errno, "cannot write " + output));
+  const wasm::Module module = TRY(read_module(input, options.jobs));
+  u64 code_bytes = 0;
+  for (const wasm::Function& function : module.functions) code_bytes += function.body.size;
+  Progress progress(arguments.has("--progress"), static_cast<u32>(module.functions.size()) - module.imported_functions,
+                    code_bytes);
+  options.progress = [&](u32 functions, u64 bytes) { progress.add(functions, bytes); };
+  const auto objects = TRY(compiler::compile_objects(module, options));
+  progress.phase("linking");
+  const auto file = TRY(compiler::make_artifact(objects, module, artifact));
+  progress.phase("writing");
+  return os::replace_file(output, file);
+}
+
+// What runs in the background must not slow down, nor outlive, what it is for; nor take the machine's memory.
+std::optional<UsageError> go_to_background(std::string_view text) {
+  const auto parent = parse_number(text, INT32_MAX);
+  if (!parent) return UsageError{"--background takes the number of a process, not " + std::string(text), {}};
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (static_cast<u32>(getppid()) != *parent) _exit(cli::kExitFailure);
+  setpriority(PRIO_PROCESS, 0, kBackgroundNice);
+  const sched_param no_priority{};
+  sched_setscheduler(0, SCHED_BATCH, &no_priority);
+  const u64 memory = static_cast<u64>(sysconf(_SC_PHYS_PAGES)) * static_cast<u64>(sysconf(_SC_PAGESIZE));
+  const rlimit limit{memory / 2, memory / 2};
+  setrlimit(RLIMIT_DATA, &limit);
+  return std::nullopt;
 }
 
 int compile_command(const Arguments& arguments) {

@@ -349,6 +349,8 @@ OrStop<int> Run::run() {
   auto decoded = engine::read_module_file(path_, config_, &kind);
   if (!decoded) return std::unexpected(Stop{load_error(decoded.error())});
   choose_code(path_, kind == engine::FileKind::Artifact, !arguments_.has("--tier"), config_);
+  if (std::getenv("BERTH_VERBOSE") != nullptr)
+    config_.background_note = [](const std::string& note) { print_message("berth: " + note, ""); };
   auto engine = engine::Engine::create(config_);
   if (!engine) return stop(engine.error().to_string());
   engine_ = std::move(*engine);

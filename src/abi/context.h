@@ -129,10 +129,16 @@ struct AllocationRun {
   u64 cell_bytes;
 };
 
+// Bits of StoreContext::interrupt.
+enum InterruptBit : u32 {
+  kStop = 1u << 0,     // trap with Interrupted at the next backward branch
+  kObserve = 1u << 1,  // the interpreter: note at the next backward branch or call where you are, and clear this
+};
+
 // Per store: what one thread of execution needs at hand.
 struct StoreContext {
-  Slot* stack_limit;               // frames must end at or below; set to null by an interrupt to stop at the next call
-  std::atomic<u32> interrupt;      // non-zero: stop at the next backward branch
+  Slot* stack_limit;               // frames must end at or below; null with kStop, stack_base with kObserve, to stop calls
+  std::atomic<u32> interrupt;      // InterruptBit: looked at by backward branches
   i64 fuel;                        // remaining, when fuel is counted
   Slot* stack_top;                 // first free slot of the value stack above all frames, while a host function runs
   void* activation;                // the executor's innermost activation, for backtraces and stack scanning
@@ -146,7 +152,13 @@ struct StoreContext {
                                    // host function (of imports, indirect, by reference); see Builtin::CallOut
   u64 guest_sp, guest_fp;          // native code's stack and frame pointer at the call of the builtin that runs; builtins set it
   u64 native_limit;                // builtins are refused to native code whose stack pointer is below
+  Slot* stack_end;                 // what stack_limit is when nothing stops calls
 };
+
+// Whether the store's guest has to stop. Any thread.
+inline bool is_stopped(const StoreContext& store, std::memory_order order = std::memory_order_relaxed) {
+  return (store.interrupt.load(order) & kStop) != 0;
+}
 
 // Per instance. Arrays are indexed by the module's index spaces, imports first unless said otherwise.
 struct InstanceContext {

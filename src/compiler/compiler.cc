@@ -52,6 +52,11 @@ Result<std::unique_ptr<llvm::TargetMachine>> make_machine(const Target& target, 
   return machine;
 }
 
+std::unexpected<Error> no_such_loop(const LoopRef& loop) {
+  return fail(ErrorCode::CompilerFailed, "no loop at byte " + std::to_string(loop.offset) + " of function " +
+                                             std::to_string(loop.function));
+}
+
 // What one thread takes at a time.
 struct Work {
   std::vector<u32> functions;
@@ -141,7 +146,8 @@ class Compilation {
     Partition partition(plan_, context, *machine);
     for (const u32 f : work.functions) Translator(partition, f).run();
     if (first)
-      for (const LoopRef& loop : plan_.options.loops) Translator(partition, loop.function, loop.offset).run();
+      for (const LoopRef& loop : plan_.options.loops)
+        if (!Translator(partition, loop.function, loop.offset).run()) return no_such_loop(loop);
     if (level > 1) add_copies(partition);
     if (first) add_trampolines(partition);
     const auto module = partition.take();
@@ -202,7 +208,13 @@ Result<Target> resolve_target(const Options& options) {
 Result<std::vector<std::vector<u8>>> compile_objects(const wasm::Module& module, const Options& options) {
   Plan plan{module, options, TRY(resolve_target(options)), wasm::Names::parse(module), {}, {}};
   plan.selected.resize(module.functions.size(), options.functions.empty());
-  for (const u32 f : options.functions) plan.selected[f] = true;
+  auto is_defined = [&](u32 f) { return f >= module.imported_functions && f < module.functions.size(); };
+  for (const u32 f : options.functions) {
+    if (!is_defined(f)) return fail(ErrorCode::CompilerFailed, "function " + std::to_string(f) + " has no body");
+    plan.selected[f] = true;
+  }
+  for (const LoopRef& loop : options.loops)
+    if (!is_defined(loop.function)) return no_such_loop(loop);
   for (u32 f = 0; f < module.imported_functions; ++f) plan.selected[f] = false;
   for (auto& hints : wasm::branch_hints(module)) plan.hints.emplace(hints.func.value, std::move(hints.hints));
   return Compilation(plan).run();

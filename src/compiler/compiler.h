@@ -47,6 +47,7 @@ Result<Target> resolve_target(const Options& options);
 // Name, identity (abi/compiler_identity.h) and LLVM's version: what an artifact says it was made by.
 std::string compiler_version();
 
+// Fails with CompilerFailed, also when there is no function or loop that was asked for.
 // Relocatable objects (ELF), one a partition, with symbols as link.h expects them: `<name>[i]` function i,
 // `.enter[t]` and `.exit[t]` the trampolines of type t, `.loop[i][o]` loop entries.
 Result<std::vector<std::vector<u8>>> compile_objects(const wasm::Module& module, const Options& options);

@@ -17,7 +17,7 @@ Translator::Translator(Partition& partition, u32 function, std::optional<u32> lo
       f_(loop ? *partition.loop_entry({function, *loop}) : *partition.function(function)), ir_(partition.context()), entry_(partition.context()),
       reader_(module_.body(wasm::FuncIdx(function))), loop_(loop) {}
 
-void Translator::run() {
+bool Translator::run() {
   scope_ = p_.subprogram(f_, index_);
   if (const auto hints = p_.plan().hints.find(index_); hints != p_.plan().hints.end()) hints_ = &hints->second;
   const Block start = new_block("entry");
@@ -60,7 +60,9 @@ void Translator::run() {
   }
   CHECK(reader_.ok());
   if (fuel_step_ != nullptr) fuel_step_->setOperand(1, i64(fuel_cost_));
+  if (loop_ && loop_header_ == nullptr) return false;
   if (loop_) finish_loop_entry();
+  return true;
 }
 
 // Whatever is on the operand stack where the marked loop begins may come from the frame as well.
@@ -84,7 +86,6 @@ void Translator::mark_loop(Control& loop) {
 
 // Lets the entry block read the frame and go to the loop. What only led up to the loop is left without a way to it.
 void Translator::finish_loop_entry() {
-  CHECK(loop_header_ != nullptr);
   llvm::BasicBlock& start = f_.getEntryBlock();
   start.getTerminator()->eraseFromParent();
   ir_.SetInsertPoint(&start);

@@ -19,7 +19,8 @@ class Translator {
   // With `loop`, the byte offset in the body of a `loop` instruction, makes the way into that loop instead of the
   // function.
   Translator(Partition& partition, u32 function, std::optional<u32> loop = std::nullopt);
-  void run();
+  // False when there is no such loop that can be reached; the function is then of no use.
+  bool run();
 
   // One instruction, from wasm::decode_op.
   template <wasm::Op op>

@@ -2,11 +2,25 @@
 
 #include <signal.h>
 
+#include <algorithm>
+#include <chrono>
 #include <system_error>
 
-#include "native/executor.h"
+#include "os/clock.h"
 
 namespace berth::engine {
+
+namespace {
+
+// What ends sooner is not worth a compiler.
+constexpr i64 kPatienceNs = 30'000'000;
+// So often the interpreter is looked at: while it is busy, and at most while it is not.
+constexpr i64 kBusyNs = 2'000'000, kIdleNs = 500'000'000;
+// Samples that make a part worth while.
+constexpr u64 kEnoughSamples = 4;
+constexpr u32 kMaxFailures = 2;
+
+}  // namespace
 
 BackgroundCompiler::~BackgroundCompiler() {
   {
@@ -14,37 +28,98 @@ BackgroundCompiler::~BackgroundCompiler() {
     ends_ = true;
   }
   source_->cancel();
-  wake_.notify_one();
-  if (thread_.joinable()) thread_.join();
+  wake_.notify_all();
+  if (parts_thread_.joinable()) parts_thread_.join();
+  if (whole_thread_.joinable()) whole_thread_.join();
 }
 
-void BackgroundCompiler::add(const std::shared_ptr<const runtime::PreparedModule>& module) {
-  const std::lock_guard lock(mutex_);
-  waiting_.push_back(module);
-  wake_.notify_one();
-  if (thread_.joinable()) return;
+// With the lock held. False: the process may not have another thread.
+bool BackgroundCompiler::start(std::thread& thread, void (BackgroundCompiler::*body)()) {
+  if (thread.joinable()) return true;
   // Signals are for the threads that run guests.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   try {
-    thread_ = std::thread([this] { run(); });
+    thread = std::thread([this, body] { (this->*body)(); });
   } catch (const std::system_error&) {
-    waiting_.clear();  // the interpreter it is
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread.joinable();
 }
 
-void BackgroundCompiler::run() {
+void BackgroundCompiler::add(const std::shared_ptr<const runtime::PreparedModule>& module) {
+  const std::lock_guard lock(mutex_);
+  if (!start(parts_thread_, &BackgroundCompiler::run_parts)) return;  // the interpreter it is
+  added_.push_back({module, os::saturating_add(os::monotonic_ns(), kPatienceNs)});
+  wake_.notify_all();
+}
+
+void BackgroundCompiler::run_parts() {
+  i64 period = kBusyNs;
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return ends_ || !waiting_.empty(); });
+    auto anything = [this] { return ends_ || !added_.empty(); };
+    if (watched_.empty()) wake_.wait(lock, anything);
+    else if (wake_.wait_for(lock, std::chrono::nanoseconds(period), anything)) period = kBusyNs;
     if (ends_) return;
-    const auto waiting = std::move(waiting_.front());
-    waiting_.pop_front();
+    for (const auto& [module, ready_ns] : std::exchange(added_, {}))
+      if (const auto prepared = module.lock()) watched_.emplace_back(prepared, ready_ns);
     lock.unlock();
-    if (const auto prepared = waiting.lock()) {
-      if (auto made = source_->make(prepared->module())) native::Executor::attach(*prepared, *made);
+    const bool is_busy = executor_.observe();
+    period = is_busy ? kBusyNs : std::min(2 * period, kIdleNs);
+    std::erase_if(watched_, [this](Watched& watched) {
+      const auto prepared = watched.module.lock();
+      if (prepared != nullptr) look(watched, prepared);
+      return prepared == nullptr;
+    });
+    lock.lock();
+  }
+}
+
+void BackgroundCompiler::look(Watched& watched, const std::shared_ptr<const runtime::PreparedModule>& prepared) {
+  watched.parts.add(prepared->code().take_samples());
+  if (os::monotonic_ns() < watched.ready_ns) return;
+  if (watched.parts.pending() >= kEnoughSamples && watched.failures < kMaxFailures) {
+    if (const auto part = watched.parts.next()) {
+      say("compiling " + (part->functions.empty() ? "all" : std::to_string(part->functions.size())) +
+          " functions, with entries for " + std::to_string(part->loops.size()) + " loops");
+      if (auto made = source_->make_part(prepared->module(), *part)) {
+        native::Executor::attach(*prepared, *made);
+        say("there is native code for them");
+      } else {
+        ++watched.failures;
+        say(made.error().to_string());
+      }
+    }
+  }
+  want_whole(watched);
+}
+
+void BackgroundCompiler::want_whole(Watched& watched) {
+  if (std::exchange(watched.whole_wanted, true)) return;
+  const std::lock_guard lock(mutex_);
+  if (ends_ || !start(whole_thread_, &BackgroundCompiler::run_whole)) return;
+  whole_.push_back(watched.module);
+  wake_.notify_all();
+}
+
+void BackgroundCompiler::run_whole() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return ends_ || !whole_.empty(); });
+    if (ends_) return;
+    const Module module = std::move(whole_.front());
+    whole_.pop_front();
+    lock.unlock();
+    if (const auto prepared = module.lock()) {
+      say("compiling the whole module");
+      if (auto made = source_->make(prepared->module())) {
+        native::Executor::attach(*prepared, *made);
+        say("there is native code for the whole module");
+      } else {
+        say(made.error().to_string());
+      }
     }
     lock.lock();
   }

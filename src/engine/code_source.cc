@@ -30,11 +30,28 @@ native::ExpectedArtifact expected_for(const wasm::Module& module, const Compiler
   return expected;
 }
 
+// As the compiler's options have it.
+std::string list_of(const std::vector<u32>& functions) {
+  std::string text;
+  for (const u32 f : functions) text += (text.empty() ? "" : ",") + std::to_string(f);
+  return text;
+}
+std::string list_of(const std::vector<Part::Loop>& loops) {
+  std::string text;
+  for (const auto& l : loops)
+    text += (text.empty() ? "" : ",") + std::to_string(l.function) + ":" + std::to_string(l.offset);
+  return text;
+}
+
 class CompilerSource final : public CodeSource {
  public:
   CompilerSource(std::string path, const CompilerOptions& options) : path_(std::move(path)), options_(options) {}
 
   Result<std::shared_ptr<const native::Artifact>> make(const wasm::Module& module) override {
+    return make_part(module, {});
+  }
+
+  Result<std::shared_ptr<const native::Artifact>> make_part(const wasm::Module& module, const Part& part) override {
     const std::string compiler = path_.empty() ? TRY(find_compiler()) : path_;
     const char* const place = std::getenv("TMPDIR");
     std::string output = std::string(place && *place ? place : "/tmp") + "/berth-XXXXXX";
@@ -45,6 +62,8 @@ class CompilerSource final : public CodeSource {
     compilation.module = module.bytes;
     compilation.options = compiler_words(options_);
     compilation.options.emplace_back("--no-module");
+    if (!part.functions.empty()) compilation.options.insert(compilation.options.end(), {"--functions", list_of(part.functions)});
+    if (!part.loops.empty()) compilation.options.insert(compilation.options.end(), {"--loops", list_of(part.loops)});
     compilation.output = output;
     auto done = process_.run(compiler, compilation);
     Result<std::shared_ptr<const native::Artifact>> artifact =
@@ -100,6 +119,10 @@ class CachedSource final : public CodeSource {
     return native::Artifact::open(file->get(), "the artifact in the cache", trusted(module));
   }
 
+  Result<std::shared_ptr<const native::Artifact>> make_part(const wasm::Module& module, const Part& part) override {
+    return uncached_.make_part(module, part);
+  }
+
   void cancel() override {
     process_.cancel();
     uncached_.cancel();
@@ -153,6 +176,9 @@ class ArtifactSource final : public CodeSource {
   Result<std::shared_ptr<const native::Artifact>> make(const wasm::Module& module) override {
     if (auto artifact = find(module)) return artifact;
     return next_->make(module);
+  }
+  Result<std::shared_ptr<const native::Artifact>> make_part(const wasm::Module& module, const Part& part) override {
+    return next_->make_part(module, part);
   }
   void cancel() override { next_->cancel(); }
 

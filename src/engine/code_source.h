@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "engine/cache.h"
@@ -12,6 +13,16 @@
 
 namespace berth::engine {
 
+// Some of a module's code, for those who cannot wait for the rest.
+struct Part {
+  struct Loop {
+    u32 function;
+    u32 offset;  // of its `loop` instruction in the function's body
+  };
+  std::vector<u32> functions;  // in the function index space; none: all
+  std::vector<Loop> loops;     // that can be entered from the interpreter
+};
+
 class CodeSource {
  public:
   virtual ~CodeSource() = default;
@@ -19,6 +30,11 @@ class CodeSource {
   virtual std::shared_ptr<const native::Artifact> find(const wasm::Module& /*module*/) { return nullptr; }
   // The same, made now if need be, which may take minutes.
   virtual Result<std::shared_ptr<const native::Artifact>> make(const wasm::Module& module) = 0;
+  // Code of a part, made now and kept nowhere.
+  virtual Result<std::shared_ptr<const native::Artifact>> make_part(const wasm::Module& /*module*/,
+                                                                    const Part& /*part*/) {
+    return fail(ErrorCode::NotSupported, "code of parts of modules");
+  }
   // Makes every `make` under way, and those to come, fail soon.
   virtual void cancel() {}
 };

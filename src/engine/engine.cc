@@ -11,7 +11,7 @@ namespace {
 
 Config with_code_source(Config config) {
   if (config.tier != Tier::Interp && config.code == nullptr)
-    config.code = make_compiler_source({}, {config.fuel, config.deterministic});
+    config.code = make_compiler_source({}, {config.fuel, config.deterministic, config.tier == Tier::Auto});
   return config;
 }
 
@@ -19,7 +19,9 @@ Config with_code_source(Config config) {
 
 Engine::Engine(const Config& config, std::unique_ptr<runtime::Executor> executor)
     : config_(with_code_source(config)), executor_(std::move(executor)) {
-  if (config_.tier == Tier::Auto) background_ = std::make_unique<BackgroundCompiler>(config_.code);
+  if (config_.tier == Tier::Auto)
+    background_ = std::make_unique<BackgroundCompiler>(config_.code, static_cast<native::Executor&>(*executor_),
+                                                       config_.background_note);
 }
 
 Result<std::unique_ptr<Engine>> Engine::create(const Config& config) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -33,6 +34,8 @@ struct Config {
   Tier tier = Tier::Interp;
   // Where native code comes from; null: from the compiler, each time anew.
   std::shared_ptr<CodeSource> code;
+  // Told, from any thread, what is compiled in the background and why that failed; null: nobody is.
+  std::function<void(const std::string&)> background_note;
   // For tests: makes functions native at random, from this seed, where `tier` is Native.
   std::optional<u64> mixing_seed;
   // Whether guest code counts fuel; without it Store::set_fuel has no effect.

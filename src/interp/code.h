@@ -50,6 +50,7 @@ struct CodeOffset {
 struct FunctionDetails {
   std::vector<ExceptionHandler> handlers;
   std::vector<CodeOffset> offsets;  // ascending by word
+  std::vector<CodeOffset> loops;    // where backward branches go to, and the `loop` instruction; ascending by word
 };
 
 // One function of a module. All zero until the function has been lowered; `entry` is written last, once.

@@ -116,6 +116,7 @@ BERTH_HANDLER return_call_instance_slow(BERTH_REGS) {
     if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
     BERTH_TAIL(return_call_instance);
   }
+  end_observation(st);
   // A host function returns at once, so it may run above the frame that it then replaces.
   Activation* const here = activation(st);
   here->pc = pc;
@@ -269,32 +270,52 @@ BERTH_HANDLER op_throw_ref(BERTH_REGS) {
   BERTH_TAIL(throw_exception);
 }
 
+// Has `one` run the rest of the function whose frame is at `fp`, and returns from it.
+#define BERTH_LEAVE_TO(one, header_slot, slots)                                                         \
+  do {                                                                                                 \
+    const Slot* const header = fp + (header_slot);                                                     \
+    const Word* const return_pc = reinterpret_cast<const Word*>(header[kReturnPc]);                    \
+    Slot* const caller_fp = reinterpret_cast<Slot*>(header[kCallerFp]);                                \
+    InstanceContext* const caller_ctx = reinterpret_cast<InstanceContext*>(header[kCallerContext]);    \
+    Activation* const here = activation(st);                                                           \
+    /* The call, unless this is the activation's first frame. */                                      \
+    here->pc = return_pc[-1] == 0 ? nullptr : return_pc - 1;                                           \
+    here->fp = caller_fp;                                                                              \
+    here->ctx = caller_ctx;                                                                            \
+    st->stack_top = fp + (slots);                                                                      \
+    if ((one).entry((one).data, ctx, fp) != abi::Status::Ok) [[unlikely]] {                            \
+      pc = here->pc;                                                                                   \
+      fp = here->fp;                                                                                   \
+      ctx = here->ctx;                                                                                 \
+      if (!host_unwound(st, pc, fp, ctx)) return;                                                      \
+      mem = ctx->memory0_base;                                                                         \
+      BERTH_GO(pc);                                                                                    \
+    }                                                                                                  \
+    acc = fp[0];                                                                                       \
+    std::memcpy(&vacc, fp, sizeof(u64));                                                               \
+    fp = caller_fp;                                                                                    \
+    ctx = caller_ctx;                                                                                  \
+    mem = ctx->memory0_base;                                                                           \
+    BERTH_GO(return_pc);                                                                               \
+  } while (false)
+
 BERTH_HANDLER op_replaced(BERTH_REGS) {
-  const Slot* const header = fp + field_b(pc);
-  const Word* const return_pc = reinterpret_cast<const Word*>(header[kReturnPc]);
-  Slot* const caller_fp = reinterpret_cast<Slot*>(header[kCallerFp]);
-  InstanceContext* const caller_ctx = reinterpret_cast<InstanceContext*>(header[kCallerContext]);
-  Activation* const here = activation(st);
-  // The call, unless this is the activation's first frame.
-  here->pc = return_pc[-1] == 0 ? nullptr : return_pc - 1;
-  here->fp = caller_fp;
-  here->ctx = caller_ctx;
-  st->stack_top = fp + field_a(pc);
-  const auto entry = reinterpret_cast<abi::HostEntry>(pc[2]);
-  if (entry(reinterpret_cast<void*>(pc[3]), ctx, fp) != abi::Status::Ok) [[unlikely]] {
-    pc = here->pc;
-    fp = here->fp;
-    ctx = here->ctx;
-    if (!host_unwound(st, pc, fp, ctx)) return;
-    mem = ctx->memory0_base;
-    BERTH_GO(pc);
-  }
-  acc = fp[0];
-  std::memcpy(&vacc, fp, sizeof(u64));
-  fp = caller_fp;
-  ctx = caller_ctx;
-  mem = ctx->memory0_base;
-  BERTH_GO(return_pc);
+  const runtime::Replacements::One one{reinterpret_cast<abi::HostEntry>(pc[2]), reinterpret_cast<void*>(pc[3])};
+  BERTH_LEAVE_TO(one, field_b(pc), field_a(pc));
+}
+
+BERTH_HANDLER op_interrupted(BERTH_REGS) {
+  acc = reinterpret_cast<u64>(pc + field_imm(pc));
+  BERTH_TAIL(branch_interrupted);
+}
+
+BERTH_HANDLER branch_interrupted(BERTH_REGS) {
+  if (abi::is_stopped(*st)) BERTH_RAISE(TrapCode::Interrupted);
+  const Word* const target = reinterpret_cast<const Word*>(acc);
+  const WayOut way = observe_branch(target, ctx, st);
+  if (way.one.entry == nullptr) BERTH_GO(target);
+  // The frame has been read before anything else can use the stack above the results.
+  BERTH_LEAVE_TO(way.one, way.header, way.result_slots);
 }
 
 BERTH_HANDLER op_exit(BERTH_REGS) {

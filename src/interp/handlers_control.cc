@@ -9,11 +9,14 @@ BERTH_HANDLER op_unreachable(BERTH_REGS) { BERTH_RAISE(TrapCode::Unreachable); }
 
 
 BERTH_HANDLER op_br_table(BERTH_REGS) {
-  // Targets may lie behind; a loop made of br_table alone must still see interrupts.
-  if (st->interrupt.load(std::memory_order_relaxed)) [[unlikely]] BERTH_RAISE(TrapCode::Interrupted);
   const u32 count = static_cast<u32>(field_imm(pc));
   u32 index = load_slot<u32>(fp, field_a(pc));
   index = index < count ? index : count;
+  // Targets may lie behind; a loop made of br_table alone must still see interrupts.
+  if (st->interrupt.load(std::memory_order_relaxed)) [[unlikely]] {
+    acc = reinterpret_cast<u64>(pc + static_cast<i64>(pc[2 + index]));
+    BERTH_TAIL(branch_interrupted);
+  }
   BERTH_GO(pc + static_cast<i64>(pc[2 + index]));
 }
 

@@ -168,8 +168,6 @@ constexpr auto kCompareRows = compare_rows();
 
 }  // namespace
 
-BERTH_HANDLER op_interrupted(BERTH_REGS) { BERTH_RAISE(TrapCode::Interrupted); }
-
 Handler binary_handler(Op op, BinForm form, Dst dst) {
   const u32 row = kBinaryIndex[static_cast<u32>(op)];
   CHECK(row != kNoRow);

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "abi/native.h"
 #include "interp/machine.h"
@@ -88,11 +89,26 @@ void walk_waiting(const runtime::Activation& a, std::vector<Frame>& out) {
 
 TrapCode prepare_call(FunctionCode* callee, InstanceContext* context, StoreContext* st, Slot* frame) {
   if (callee->entry.load(std::memory_order_acquire) == nullptr) module_of(context)->ensure_lowered(*callee, context->types);
-  if (st->interrupt.load(std::memory_order_relaxed)) return TrapCode::Interrupted;
+  const u32 interrupt = st->interrupt.load(std::memory_order_relaxed);
+  if ((interrupt & abi::kStop) != 0) return TrapCode::Interrupted;
+  if ((interrupt & abi::kObserve) != 0) module_of(context)->observe_call(*callee);
+  end_observation(st);
   if (frame + callee->frame_slots > stack_limit(st)) {
     return stack_limit(st) == nullptr ? TrapCode::Interrupted : TrapCode::StackExhausted;
   }
   return TrapCode::None;
+}
+
+void end_observation(StoreContext* st) {
+  st->interrupt.fetch_and(~u32{abi::kObserve}, std::memory_order_relaxed);
+  // Unless an interrupt has changed it meanwhile.
+  Slot* observed = st->stack_base;
+  __atomic_compare_exchange_n(&st->stack_limit, &observed, st->stack_end, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+WayOut observe_branch(const Word* target, InstanceContext* context, StoreContext* st) {
+  end_observation(st);
+  return module_of(context)->observe_branch(target);
 }
 
 void record_trap(StoreContext* st, TrapCode code, const Word* pc, Slot* fp, InstanceContext* ctx) {
@@ -223,6 +239,37 @@ void InterpModule::replacement_changed(u32 defined_index) {
 
 const FunctionCode* InterpModule::find(const Word* pc) {
   std::lock_guard lock(mutex_);
+  return find_locked(pc);
+}
+
+void InterpModule::observe_call(const FunctionCode& callee) {
+  const Word* const entry = callee.entry.load(std::memory_order_acquire);
+  if (*entry == reinterpret_cast<Word>(op_replaced)) return;
+  std::lock_guard lock(mutex_);
+  ++samples_[{callee.index, runtime::Sample::kNoLoop}];
+}
+
+WayOut InterpModule::observe_branch(const Word* target) {
+  std::lock_guard lock(mutex_);
+  const FunctionCode* const code = find_locked(target);
+  if (code == nullptr) return {};
+  const auto& loops = code->details->loops;
+  const auto loop = std::ranges::lower_bound(loops, static_cast<u32>(target - code->code), {}, &CodeOffset::word);
+  const bool found = loop != loops.end() && code->code + loop->word == target;
+  ++samples_[{code->index, found ? loop->offset : runtime::Sample::kNoLoop}];
+  if (!found || replacements_ == nullptr) return {};
+  return {replacements_->find_loop(code->index - module_->imported_functions, loop->offset), code->local_slots,
+          code->result_slots};
+}
+
+std::vector<runtime::Sample> InterpModule::take_samples() {
+  std::lock_guard lock(mutex_);
+  std::vector<runtime::Sample> taken;
+  for (const auto& [place, count] : std::exchange(samples_, {})) taken.push_back({place.first, place.second, count});
+  return taken;
+}
+
+const FunctionCode* InterpModule::find_locked(const Word* pc) const {
   auto it = lowered_.upper_bound(pc);
   if (it == lowered_.begin()) return nullptr;
   const FunctionCode* code = std::prev(it)->second.first;

@@ -195,13 +195,14 @@ class Lowering {
 
   std::vector<Word> code_;
   std::vector<u32> starts_;  // of the instructions in code_
-  std::vector<CodeOffset> offsets_;
+  std::vector<CodeOffset> offsets_, loops_;
   std::vector<ExceptionHandler> handlers_;
   std::vector<Operand> stack_;
   std::vector<Control> control_;
   std::vector<Kind> local_kinds_;
   std::vector<u32> local_slots_;
   std::vector<u32> local_uses_;  // operands on the stack that stand for the local, by slot
+  u32 op_offset_ = 0;  // of the instruction under way, in the body
   u32 first_home_ = 0;
   u32 max_slots_ = 0;
   Accumulator int_acc_, float_acc_;

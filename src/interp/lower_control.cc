@@ -28,6 +28,8 @@ void Lowering::enter_block(Op op, const wasm::BlockType& type) {
   if (op == Op::Loop) {
     forget();
     c.loop_target = static_cast<u32>(code_.size());
+    // Of loops that begin at the same word the outermost is as good as any.
+    if (loops_.empty() || loops_.back().word != c.loop_target) loops_.push_back({c.loop_target, op_offset_});
     control_.push_back(std::move(c));
     place_fuel();
     return;

@@ -353,10 +353,10 @@ Lowered Lowering::run() {
   control_.push_back(std::move(c));
   place_fuel();
   while (!control_.empty()) {
-    const u32 offset = reader_.local_offset();
+    op_offset_ = reader_.local_offset();
     const u32 here = static_cast<u32>(code_.size());
     while (!offsets_.empty() && offsets_.back().word >= here) offsets_.pop_back();
-    offsets_.push_back({here, offset});
+    offsets_.push_back({here, op_offset_});
     wasm::decode_op(reader_, *this);
     CHECK(reader_.ok());
   }
@@ -369,6 +369,8 @@ Lowered Lowering::run() {
   std::memcpy(lowered.code.get(), code_.data(), code_.size() * sizeof(Word));
   offsets_.shrink_to_fit();
   lowered.details->offsets = std::move(offsets_);
+  loops_.shrink_to_fit();
+  lowered.details->loops = std::move(loops_);
   lowered.details->handlers = std::move(handlers_);
   out_.code = lowered.code.get();
   out_.details = lowered.details.get();

@@ -3,6 +3,7 @@
 
 #include "interp/dispatch.h"
 #include "runtime/activation.h"
+#include "runtime/executor.h"
 #include "wasm/opcodes.h"
 
 namespace berth::interp {
@@ -32,6 +33,20 @@ inline Activation* activation(StoreContext* st) {
 // Makes `callee` enterable with its frame at `frame`: lowers it when that has not been done. `context` is an
 // instance of the callee's module. StackExhausted or Interrupted when it must not be entered.
 [[gnu::noinline]] TrapCode prepare_call(FunctionCode* callee, InstanceContext* context, StoreContext* st, Slot* frame);
+
+// The same for the target of a branch in a frame of the context's module, when there is anything to do there: notes it
+// as asked by Store::observe, and finds what runs the rest of the function from there on; a null entry: nothing does.
+struct WayOut {
+  runtime::Replacements::One one;
+  u32 header, result_slots;  // of the function
+};
+[[gnu::noinline]] WayOut observe_branch(const Word* target, InstanceContext* context, StoreContext* st);
+
+// Undoes what Store::observe has done to the store.
+[[gnu::noinline]] void end_observation(StoreContext* st);
+
+// Goes to `acc`, the target of a branch that was taken while StoreContext::interrupt is set.
+BERTH_HANDLER_CC void branch_interrupted(BERTH_REGS);
 
 // Records a trap at `pc` in the innermost activation, with its backtrace.
 [[gnu::noinline]] void record_trap(StoreContext* st, TrapCode code, const Word* pc, Slot* fp, InstanceContext* ctx);

@@ -7,6 +7,7 @@
 
 #include "interp/code.h"
 #include "interp/lower.h"
+#include "interp/machine.h"
 #include "runtime/executor.h"
 
 namespace berth::interp {
@@ -29,7 +30,13 @@ class InterpModule final : public runtime::ModuleCode {
   // The function whose code contains `pc`; null when there is none. Any thread.
   const FunctionCode* find(const Word* pc);
 
+  // Take samples: of the call of a function that can be entered, of a branch to `target` (machine.h). Any thread.
+  void observe_call(const FunctionCode& callee);
+  WayOut observe_branch(const Word* target);
+  std::vector<runtime::Sample> take_samples() override;
+
  private:
+  const FunctionCode* find_locked(const Word* pc) const;
   void name(FunctionCode& code);
   // Points `code` to its replacement if it has one; the caller holds the lock.
   bool replace(FunctionCode& code);
@@ -42,6 +49,7 @@ class InterpModule final : public runtime::ModuleCode {
   std::map<const Word*, std::pair<FunctionCode*, Lowered>> lowered_;
   runtime::Replacements* replacements_ = nullptr;
   std::vector<std::unique_ptr<Word[]>> replaced_;
+  std::map<std::pair<u32, u32>, u32> samples_;  // by function and loop
 };
 
 inline InterpModule* module_of(const abi::InstanceContext* ctx) {

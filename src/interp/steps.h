@@ -328,6 +328,7 @@ template <typename S, typename V>
   pc += S::kWords;
 }
 
+// Instead of a backward branch that is taken, while StoreContext::interrupt is set: [… offset32].
 BERTH_HANDLER_CC void op_interrupted(BERTH_REGS);
 
 // Steps in a row.

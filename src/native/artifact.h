@@ -58,8 +58,8 @@ class Artifact {
   // belongs to no function. Not async-signal-safe.
   void append_frames(u64 pc, bool is_return_address, const std::shared_ptr<const wasm::Module>& module,
                      std::vector<runtime::Frame>& out) const;
-  // Where a loop may be entered from the interpreter; null: not this one.
-  const abi::LoopEntry* loop_entry(u32 function, u32 wasm_offset) const;
+  // Where a loop may be entered from the interpreter (abi::LoopEntry); null: not this one.
+  void* loop_code(u32 function, u32 wasm_offset) const;
 
   // Makes it known to `containing`, and keeps it mapped as long as the process lives: types hold on to its code.
   static void publish(const std::shared_ptr<const Artifact>& artifact);

@@ -74,9 +74,9 @@ TEST(Artifact, AnswersWhatItsTablesSay) {
   a.append_frames(a.base() + kText + 20, false, module, frames);
   EXPECT_TRUE(frames.empty());
 
-  EXPECT_EQ(a.loop_entry(2, 50)->code, kText + 36);
-  EXPECT_EQ(a.loop_entry(2, 51), nullptr);
-  EXPECT_EQ(a.loop_entry(1, 50), nullptr);
+  EXPECT_EQ(reinterpret_cast<u64>(a.loop_code(2, 50)), a.base() + kText + 36);
+  EXPECT_EQ(a.loop_code(2, 51), nullptr);
+  EXPECT_EQ(a.loop_code(1, 50), nullptr);
 
   EXPECT_EQ(Artifact::containing(a.base() + kText), nullptr);
   Artifact::publish(*opened);

@@ -21,7 +21,7 @@ using L = u64;
 
 // After a builtin that may have taken a while.
 void look_for_interrupt(InstanceContext* ctx) {
-  if (ctx->store->interrupt.load(std::memory_order_relaxed) != 0) [[unlikely]]
+  if (abi::is_stopped(*ctx->store)) [[unlikely]]
     leave_with_trap(*ctx->store, TrapCode::Interrupted);
 }
 
@@ -133,7 +133,7 @@ u64 berth_builtin_Throw(InstanceContext* ctx, Ref exception, Registers* at) {
   Entry& entry = *current_entry();
   if (exception == abi::kNull) {
     prepare_to_trap(entry, TrapCode::NullExceptionReference, *at);
-  } else if (ctx->store->interrupt.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+  } else if (abi::is_stopped(*ctx->store)) [[unlikely]] {
     prepare_to_trap(entry, TrapCode::Interrupted, *at);
   } else if (!prepare_to_catch(entry, *at)) {
     prepare_to_throw(entry, exception, *at);

@@ -36,7 +36,7 @@ bool in_stack_guard(const void* address) {
   return low != nullptr && below != 0 && below <= os::Fiber::kGuardBytes;
 }
 
-bool is_interrupted(const StoreContext& store) { return store.interrupt.load(std::memory_order_seq_cst) != 0; }
+bool is_interrupted(const StoreContext& store) { return abi::is_stopped(store, std::memory_order_seq_cst); }
 
 // What a fault in native code means; None when it is none of ours.
 TrapCode meaning(const os::Fault& fault, const StoreContext& store) {

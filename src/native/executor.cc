@@ -62,13 +62,26 @@ class Executor::Module final : public runtime::ModuleCode, public runtime::Repla
     return {enter_replaced, &called_from_interpreter_.emplace_back(found)};
   }
 
+  One find_loop(u32 defined, u32 offset) override {
+    const Artifacts* const artifacts = artifacts_.load(std::memory_order_acquire);
+    if (artifacts == nullptr) return {};
+    for (const auto& artifact : *artifacts) {
+      if (void* const code = artifact->loop_code(module_->imported_functions + defined, offset))
+        return {enter_loop, code};
+    }
+    return {};
+  }
+
+  std::vector<runtime::Sample> take_samples() override { return interpreted_->take_samples(); }
+
   void attach(const std::shared_ptr<const Artifact>& artifact) {
     CHECK(artifact->header().defined_functions == count());
     {
       const std::lock_guard lock(mutex_);
       auto artifacts = std::make_unique<Artifacts>();
       if (!generations_.empty()) *artifacts = *generations_.back();
-      artifacts->push_back(artifact);
+      const bool is_partial = (artifact->header().options & abi::kPartial) != 0;
+      artifacts->insert(is_partial ? artifacts->end() : artifacts->begin(), artifact);
       generations_.push_back(std::move(artifacts));
       artifacts_.store(generations_.back().get(), std::memory_order_release);
     }
@@ -105,6 +118,11 @@ class Executor::Module final : public runtime::ModuleCode, public runtime::Repla
   static abi::Status enter_replaced(void* data, InstanceContext* context, Slot* slots) {
     const auto& callable = *static_cast<const Callable*>(data);
     return enter(*context->store, context, callable.code, callable.enter, slots);
+  }
+
+  // A loop's entry has the shape of a trampoline which gets the frame as the code to call.
+  static abi::Status enter_loop(void* entry, InstanceContext* context, Slot* frame) {
+    return enter(*context->store, context, frame, entry, frame);
   }
 
   const std::shared_ptr<const wasm::Module> module_;
@@ -191,6 +209,23 @@ Outcome<void> Executor::invoke(FunctionInstance& function, StoreContext& store, 
 
 void Executor::backtrace(const StoreContext& store, std::vector<runtime::Frame>& out) {
   runtime::walk_activations(static_cast<const runtime::Activation*>(store.activation), out);
+}
+
+void Executor::add_store(runtime::Store& store) {
+  const std::lock_guard lock(mutex_);
+  stores_.insert(&store);
+}
+
+void Executor::remove_store(runtime::Store& store) {
+  const std::lock_guard lock(mutex_);
+  stores_.erase(&store);
+}
+
+bool Executor::observe() {
+  const std::lock_guard lock(mutex_);
+  bool any = false;
+  for (runtime::Store* const store : stores_) any |= store->observe();
+  return any;
 }
 
 runtime::NativeLinkage Executor::native_linkage() const { return {exit_stub(), kBuiltinTable}; }

@@ -2,7 +2,8 @@
 // runtime::Executor says.
 #pragma once
 
-#include <atomic>
+#include <mutex>
+#include <unordered_set>
 
 #include "native/artifact.h"
 #include "runtime/store.h"
@@ -24,14 +25,20 @@ class Executor final : public runtime::Executor {
   ~Executor() override;
 
   // From now on the module's functions run their native code where `artifact` has any, in instances that there are
-  // too: those under way go on as they are. Of several artifacts the first that has a function counts. The module was
-  // prepared by an executor of this kind. Any thread. The artifact stays mapped for good.
+  // too: those under way go on as they are, until Store::observe finds them at a loop that it has an entry for. Of
+  // several artifacts one of the whole module counts first, then the one attached first. The module was prepared by an
+  // executor of this kind. Any thread. The artifact stays mapped for good.
   static void attach(const runtime::PreparedModule& module, const std::shared_ptr<const Artifact>& artifact);
 
   std::unique_ptr<runtime::ModuleCode> prepare(std::shared_ptr<const wasm::Module> module) override;
   runtime::Outcome<void> invoke(abi::FunctionInstance& function, abi::StoreContext& store, abi::Slot* values) override;
   void backtrace(const abi::StoreContext& store, std::vector<runtime::Frame>& out) override;
   runtime::NativeLinkage native_linkage() const override;
+  void add_store(runtime::Store& store) override;
+  void remove_store(runtime::Store& store) override;
+
+  // Store::observe for all stores; false when that changed nothing. Any thread.
+  bool observe();
 
   // Calls a function defined in wasm in the tier that it has, on a guest stack. Status::Unwind: StoreContext::pending
   // says why.
@@ -44,6 +51,8 @@ class Executor final : public runtime::Executor {
 
   const std::unique_ptr<runtime::Executor> interpreter_;
   const std::unique_ptr<Mixer> mixer_;  // null unless mixing
+  std::mutex mutex_;
+  std::unordered_set<runtime::Store*> stores_;
 };
 
 // The executor of the store whose native code runs.

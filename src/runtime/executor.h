@@ -19,9 +19,20 @@ class Replacements {
   };
   // Any thread; the answer for a function may change from none to one, not otherwise.
   virtual One find(u32 defined_index) = 0;
+  // What runs the rest of a function from the loop on whose `loop` instruction is at byte `offset` of the body: it is
+  // called with the function's frame, as abi::LoopEntry says, in place of the slots.
+  virtual One find_loop(u32 /*defined_index*/, u32 /*offset*/) { return {}; }
 
  protected:
   ~Replacements() = default;
+};
+
+// Where a module's functions were found running (Store::observe).
+struct Sample {
+  static constexpr u32 kNoLoop = 0xFFFFFFFF;
+  u32 function;  // in the function index space
+  u32 loop;      // byte of the `loop` instruction in the function's body, or kNoLoop
+  u32 count;
 };
 
 // An executor's data for one module: shared by all its instances, immutable to everyone else.
@@ -40,6 +51,8 @@ class ModuleCode {
   virtual void set_replacements(Replacements& /*replacements*/) {}
   // The same again for one function whose answer has changed.
   virtual void replacement_changed(u32 /*defined_index*/) {}
+  // Where the interpreter has been seen since the last call, each place once, in no order. Any thread.
+  virtual std::vector<Sample> take_samples() { return {}; }
 };
 
 // How native code and the functions that it may call find each other (abi/native.h); null without native code.
@@ -64,6 +77,10 @@ class Executor {
   virtual void backtrace(const abi::StoreContext& store, std::vector<Frame>& out) = 0;
 
   virtual NativeLinkage native_linkage() const { return {}; }
+
+  // Called by a store when it has been made and before it goes.
+  virtual void add_store(Store& /*store*/) {}
+  virtual void remove_store(Store& /*store*/) {}
 };
 
 }  // namespace berth::runtime

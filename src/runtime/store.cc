@@ -29,7 +29,7 @@ abi::Status call_host(void* data, abi::InstanceContext* caller, abi::Slot* value
 }  // namespace
 
 Store::Impl::Impl(Store& store, Executor& e, const StoreLimits& l)
-    : self(store), executor(e), limits(l), context{}, stack_end(nullptr), guest_stacks(context, l.stack_bytes) {
+    : self(store), executor(e), limits(l), context{}, guest_stacks(context, l.stack_bytes) {
   memory_allowance.limit = limits.memory_bytes;
   table_allowance.limit = limits.table_elements;
   Heap::initialize_runs(allocation_runs);
@@ -47,18 +47,21 @@ Store::Impl::Impl(Store& store, Executor& e, const StoreLimits& l)
     stack_error = "the value stack: " + reserved.error().detail();
   } else {
     context.stack_base = reinterpret_cast<abi::Slot*>(stack.base() + kStackGuardBytes);
-    stack_end = reinterpret_cast<abi::Slot*>(stack.base() + kStackGuardBytes + bytes);
+    context.stack_end = reinterpret_cast<abi::Slot*>(stack.base() + kStackGuardBytes + bytes);
   }
   // Without a stack the limit is null, so nothing runs; `instantiate` says why.
-  context.stack_limit = stack_end;
+  context.stack_limit = context.stack_end;
   context.stack_top = context.stack_base;
 }
 
 Store::Impl::~Impl() { delete static_cast<Unwind*>(context.pending); }
 
-Store::Store(Executor& executor, StoreLimits limits) : impl_(std::make_unique<Impl>(*this, executor, limits)) {}
+Store::Store(Executor& executor, StoreLimits limits) : impl_(std::make_unique<Impl>(*this, executor, limits)) {
+  executor.add_store(*this);
+}
 
 Store::~Store() {
+  impl_->executor.remove_store(*this);
   for (Instance* instance : impl_->instances) delete instance;
 }
 
@@ -227,7 +230,7 @@ std::expected<std::vector<Value>, InstantiationFailure> Store::call(abi::Functio
 void Store::interrupt() {
   {
     const std::lock_guard lock(impl_->interrupt_mutex);
-    impl_->context.interrupt.store(1, std::memory_order_seq_cst);
+    impl_->context.interrupt.fetch_or(abi::kStop, std::memory_order_seq_cst);
     std::atomic_ref(impl_->context.stack_limit).store(nullptr, std::memory_order_relaxed);
     impl_->nudger.start();
   }
@@ -237,11 +240,24 @@ void Store::interrupt() {
 void Store::clear_interrupt() {
   {
     const std::lock_guard lock(impl_->interrupt_mutex);
-    std::atomic_ref(impl_->context.stack_limit).store(impl_->stack_end, std::memory_order_relaxed);
+    std::atomic_ref(impl_->context.stack_limit).store(impl_->context.stack_end, std::memory_order_relaxed);
     impl_->nudger.stop();
-    impl_->context.interrupt.store(0, std::memory_order_relaxed);
+    impl_->context.interrupt.fetch_and(~u32{abi::kStop}, std::memory_order_relaxed);
   }
   impl_->wait_slot.clear();
+}
+
+bool Store::observe() {
+  abi::StoreContext& context = impl_->context;
+  if (context.interrupt.load(std::memory_order_relaxed) != 0) return false;
+  const std::lock_guard lock(impl_->interrupt_mutex);
+  if (abi::is_stopped(context)) return false;
+  context.interrupt.fetch_or(abi::kObserve, std::memory_order_relaxed);
+  // Only where nothing else stops calls.
+  abi::Slot* usual = context.stack_end;
+  if (usual != nullptr)
+    std::atomic_ref(context.stack_limit).compare_exchange_strong(usual, context.stack_base, std::memory_order_relaxed);
+  return true;
 }
 
 void Store::set_fuel(i64 fuel) { impl_->context.fuel = fuel; }

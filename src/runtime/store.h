@@ -177,6 +177,10 @@ class Store {
   // where it stands.
   void interrupt();
   void clear_interrupt();
+  // From any thread: has the interpreter note where it is (ModuleCode::take_samples) at the guest's next backward branch
+  // or call, and leave a loop for native code that there is. False, and nothing, when it has not done so since the last
+  // time, or the guest is interrupted.
+  bool observe();
   void set_fuel(i64 fuel);  // counted only by code prepared with fuel on
   i64 fuel() const;
 

@@ -62,7 +62,6 @@ struct Store::Impl final : RootSource {
 
   os::Reservation stack;    // the value stack between its guards
   std::string stack_error;  // why there is none
-  abi::Slot* stack_end;     // what context.stack_limit is when not interrupted
   std::mutex interrupt_mutex;
   WaitSlot wait_slot;
   u32 nesting = 0;

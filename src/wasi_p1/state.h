@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "abi/context.h"
 #include "hostio/wait.h"
 #include "wasi_p1/descriptors.h"
 #include "wasi_p1/wasi.h"
@@ -17,7 +18,7 @@ struct State {
 
   static bool stopped(void* self) {
     const std::atomic<u32>* flag = static_cast<State*>(self)->store_interrupt;
-    return flag != nullptr && flag->load(std::memory_order_relaxed) != 0;
+    return flag != nullptr && (flag->load(std::memory_order_relaxed) & abi::kStop) != 0;
   }
 
   std::vector<std::string> args, environment;
