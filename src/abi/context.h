@@ -132,12 +132,12 @@ struct AllocationRun {
 // Bits of StoreContext::interrupt.
 enum InterruptBit : u32 {
   kStop = 1u << 0,     // trap with Interrupted at the next backward branch
-  kObserve = 1u << 1,  // the interpreter: note at the next backward branch or call where you are, and clear this
+  kObserve = 1u << 1,  // the interpreter: note at the next backward branch where you are, and clear this
 };
 
 // Per store: what one thread of execution needs at hand.
 struct StoreContext {
-  Slot* stack_limit;               // frames must end at or below; null with kStop, stack_base with kObserve, to stop calls
+  Slot* stack_limit;               // frames must end at or below; null: stop calls, stack_base: note the next one
   std::atomic<u32> interrupt;      // InterruptBit: looked at by backward branches
   i64 fuel;                        // remaining, when fuel is counted
   Slot* stack_top;                 // first free slot of the value stack above all frames, while a host function runs

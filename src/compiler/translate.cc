@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include <llvm/IR/CFG.h>
 #include <llvm/IR/Intrinsics.h>
 
 namespace berth::compiler {
@@ -96,6 +97,11 @@ void Translator::finish_loop_entry() {
     phi->addIncoming(ir_.CreateAlignedLoad(phi->getType(), offset(frame_, u64{slot} * 8), llvm::Align(8)), &start);
   }
   ir_.CreateBr(loop_header_);
+  // Operands below the loop are the same each time round.
+  for (const auto& [phi, slot] : frame_values_) {
+    for (llvm::BasicBlock* const from : llvm::predecessors(loop_header_))
+      if (phi->getBasicBlockIndex(from) < 0) phi->addIncoming(phi, from);
+  }
 }
 
 Translator::Block Translator::new_block(const char* name) { return llvm::BasicBlock::Create(p_.context(), name, &f_); }

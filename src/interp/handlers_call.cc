@@ -114,9 +114,10 @@ BERTH_HANDLER return_call_instance_slow(BERTH_REGS) {
   if (f->host == nullptr) {
     const TrapCode code = prepare_call(static_cast<FunctionCode*>(f->code), f->context, st, fp);
     if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+    end_branch_observation(st);
     BERTH_TAIL(return_call_instance);
   }
-  end_observation(st);
+  end_call_observation(st);
   // A host function returns at once, so it may run above the frame that it then replaces.
   Activation* const here = activation(st);
   here->pc = pc;
@@ -182,6 +183,7 @@ BERTH_HANDLER op_return_call(BERTH_REGS) {
   if (entry == nullptr || fp + callee->frame_slots > stack_limit(st) || st->interrupt.load(std::memory_order_relaxed)) [[unlikely]] {
     const TrapCode code = prepare_call(reinterpret_cast<FunctionCode*>(pc[2]), ctx, st, fp);
     if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+    end_branch_observation(st);
     BERTH_GO(pc);
   }
   replace_frame(pc, fp, callee);

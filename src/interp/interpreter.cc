@@ -89,25 +89,27 @@ void walk_waiting(const runtime::Activation& a, std::vector<Frame>& out) {
 
 TrapCode prepare_call(FunctionCode* callee, InstanceContext* context, StoreContext* st, Slot* frame) {
   if (callee->entry.load(std::memory_order_acquire) == nullptr) module_of(context)->ensure_lowered(*callee, context->types);
-  const u32 interrupt = st->interrupt.load(std::memory_order_relaxed);
-  if ((interrupt & abi::kStop) != 0) return TrapCode::Interrupted;
-  if ((interrupt & abi::kObserve) != 0) module_of(context)->observe_call(*callee);
-  end_observation(st);
+  if (abi::is_stopped(*st)) return TrapCode::Interrupted;
+  if (end_call_observation(st)) module_of(context)->observe_call(*callee);
   if (frame + callee->frame_slots > stack_limit(st)) {
     return stack_limit(st) == nullptr ? TrapCode::Interrupted : TrapCode::StackExhausted;
   }
   return TrapCode::None;
 }
 
-void end_observation(StoreContext* st) {
-  st->interrupt.fetch_and(~u32{abi::kObserve}, std::memory_order_relaxed);
-  // Unless an interrupt has changed it meanwhile.
+bool end_call_observation(StoreContext* st) {
+  // Unless an interrupt changes it meanwhile.
   Slot* observed = st->stack_base;
-  __atomic_compare_exchange_n(&st->stack_limit, &observed, st->stack_end, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  return __atomic_compare_exchange_n(&st->stack_limit, &observed, st->stack_end, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED);
+}
+
+void end_branch_observation(StoreContext* st) {
+  st->interrupt.fetch_and(~u32{abi::kObserve}, std::memory_order_relaxed);
 }
 
 WayOut observe_branch(const Word* target, InstanceContext* context, StoreContext* st) {
-  end_observation(st);
+  end_branch_observation(st);
   return module_of(context)->observe_branch(target);
 }
 

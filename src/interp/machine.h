@@ -42,8 +42,9 @@ struct WayOut {
 };
 [[gnu::noinline]] WayOut observe_branch(const Word* target, InstanceContext* context, StoreContext* st);
 
-// Undoes what Store::observe has done to the store.
-[[gnu::noinline]] void end_observation(StoreContext* st);
+// Undo what Store::observe has done to the store to see the next call (whether it had), and the next branch.
+[[gnu::noinline]] bool end_call_observation(StoreContext* st);
+[[gnu::noinline]] void end_branch_observation(StoreContext* st);
 
 // Goes to `acc`, the target of a branch that was taken while StoreContext::interrupt is set.
 BERTH_HANDLER_CC void branch_interrupted(BERTH_REGS);

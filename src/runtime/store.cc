@@ -249,15 +249,13 @@ void Store::clear_interrupt() {
 
 bool Store::observe() {
   abi::StoreContext& context = impl_->context;
-  if (context.interrupt.load(std::memory_order_relaxed) != 0) return false;
   const std::lock_guard lock(impl_->interrupt_mutex);
-  if (abi::is_stopped(context)) return false;
-  context.interrupt.fetch_or(abi::kObserve, std::memory_order_relaxed);
-  // Only where nothing else stops calls.
+  if (abi::is_stopped(context) || context.stack_end == nullptr) return false;
+  const bool branches = (context.interrupt.fetch_or(abi::kObserve, std::memory_order_relaxed) & abi::kObserve) == 0;
   abi::Slot* usual = context.stack_end;
-  if (usual != nullptr)
-    std::atomic_ref(context.stack_limit).compare_exchange_strong(usual, context.stack_base, std::memory_order_relaxed);
-  return true;
+  const bool calls = std::atomic_ref(context.stack_limit)
+                         .compare_exchange_strong(usual, context.stack_base, std::memory_order_relaxed);
+  return branches || calls;
 }
 
 void Store::set_fuel(i64 fuel) { impl_->context.fuel = fuel; }
