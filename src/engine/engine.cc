@@ -11,7 +11,7 @@ namespace {
 
 Config with_code_source(Config config) {
   if (config.tier != Tier::Interp && config.code == nullptr)
-    config.code = make_compiler_source({}, {config.fuel, config.deterministic, config.tier == Tier::Auto});
+    config.code = make_compiler_source({}, {config.fuel, config.deterministic});
   return config;
 }
 
