@@ -125,8 +125,8 @@ BERTH_HANDLER return_call_instance_slow(BERTH_REGS) {
   here->ctx = ctx;
   Slot* const frame = fp + field_a(pc);
   const u32 slots = std::max(f->type->param_slots, f->type->result_slots);
-  if (frame + slots > stack_limit(st)) [[unlikely]]
-    BERTH_RAISE(stack_limit(st) == nullptr ? TrapCode::Interrupted : TrapCode::StackExhausted);
+  if (frame + slots > st->stack_end) [[unlikely]] BERTH_RAISE(TrapCode::StackExhausted);
+  if (stack_limit(st) == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::Interrupted);
   st->stack_top = frame + slots;
   if (f->host(f->host_data, ctx, frame) != abi::Status::Ok) [[unlikely]] {
     if (!host_unwound(st, pc, fp, ctx)) return;

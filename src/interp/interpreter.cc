@@ -90,11 +90,14 @@ void walk_waiting(const runtime::Activation& a, std::vector<Frame>& out) {
 TrapCode prepare_call(FunctionCode* callee, InstanceContext* context, StoreContext* st, Slot* frame) {
   if (callee->entry.load(std::memory_order_acquire) == nullptr) module_of(context)->ensure_lowered(*callee, context->types);
   if (abi::is_stopped(*st)) return TrapCode::Interrupted;
-  if (end_call_observation(st)) module_of(context)->observe_call(*callee);
-  if (frame + callee->frame_slots > stack_limit(st)) {
-    return stack_limit(st) == nullptr ? TrapCode::Interrupted : TrapCode::StackExhausted;
+  // An observation may begin at any time, so that what the limit says is looked at once a turn.
+  for (;;) {
+    Slot* const limit = stack_limit(st);
+    if (frame + callee->frame_slots <= limit) return TrapCode::None;
+    if (limit == nullptr) return TrapCode::Interrupted;
+    if (limit != st->stack_base) return TrapCode::StackExhausted;
+    if (end_call_observation(st)) module_of(context)->observe_call(*callee);
   }
-  return TrapCode::None;
 }
 
 bool end_call_observation(StoreContext* st) {
