@@ -38,15 +38,14 @@ constexpr cli::Option kOptions[] = {
      .complete = Complete::File,
      .letter = 'o'},
     {.name = "--opt", .value = "0|1|2|3", .help = "how hard to try (default: 2)", .letter = 'O'},
-    {.name = "--target", .value = "NAME", .help = "x86_64-linux (default) or aarch64-linux"},
+    {.name = "--target", .value = "NAME", .help = "x86_64-linux or aarch64-linux (default: this machine's)"},
     {.name = "--cpu",
      .value = "NAME",
-     .help = "CPU to make code for: native (default) is this machine's,\ngeneric runs on any"},
+     .help = "CPU to make code for: native is this machine's (default),\ngeneric any of the target's (default for "
+             "another's)"},
     {.name = "--fuel", .help = "make code that counts fuel"},
     {.name = "--deterministic", .help = "make code whose results are the same on every machine"},
-    {.name = "--functions",
-     .value = "LIST",
-     .help = "functions to compile, by index: 3,17,20 (default: all)"},
+    {.name = "--functions", .value = "LIST", .help = "functions to compile, by index: 3,17,20 (default: all)"},
     {.name = "--loops",
      .value = "LIST",
      .help = "loops to make entries for, by function and byte in its body: 3:120,17:5"},
@@ -58,7 +57,6 @@ constexpr cli::Option kOptions[] = {
     {.name = "--version", .help = "print the version of Berth and of the compiler"},
     {.name = "--help", .help = "print this page", .letter = 'h'},
 };
-
 
 int compile_command(const Arguments& arguments);
 

@@ -65,7 +65,8 @@ constexpr Option kCompileOptions[] = {
     {.name = "--target", .value = "NAME", .help = "x86_64-linux or aarch64-linux (default: this machine's)"},
     {.name = "--cpu",
      .value = "NAME",
-     .help = "CPU to make code for: native (default) is this machine's,\ngeneric runs on any"},
+     .help = "CPU to make code for: native is this machine's (default),\ngeneric any of the target's (default for "
+             "another's)"},
     {.name = "--fuel", .help = "make code for runs with --fuel"},
     {.name = "--deterministic", .help = "make code for runs with --deterministic"},
     {.name = "--debug-info", .help = "keep debug information in the artifact, for debuggers"},

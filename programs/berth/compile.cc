@@ -52,7 +52,9 @@ std::optional<UsageError> Compile::read_options() {
   compilation_.show_progress = arguments_.has("--progress");
   output_ = arguments_.value("--output").value_or("");
   if (arguments_.has("--output") && output_.empty()) return UsageError{"--output names no file", {}};
-  for (const char* option : {"--opt", "--target", "--cpu", "--jobs"}) {
+  // The compiler may be one for another kind of machine.
+  compilation_.options = {"--target", std::string(arguments_.value("--target").value_or(native::this_target()))};
+  for (const char* option : {"--opt", "--cpu", "--jobs"}) {
     if (const auto value = arguments_.value(option)) {
       compilation_.options.emplace_back(option);
       compilation_.options.emplace_back(*value);

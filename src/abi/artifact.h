@@ -67,7 +67,8 @@ inline constexpr u32 kNoRule = 0xFFFFFFFF;
 
 // The canonical frame address is register `cfa_register` (DWARF number) plus `cfa_offset`; `saved[i]` is where
 // the caller's callee-saved register i lies relative to it, 0 when it still holds the caller's value; the return
-// address lies at CFA - 8 on x86-64. Registers, x86-64: rbx, rbp, r12, r13, r14, r15. AArch64: x19 to x30, d8 to d15.
+// address lies at CFA - 8 on x86-64, and is what x30 was on AArch64. Registers, x86-64: rbx, rbp, r12, r13, r14, r15.
+// AArch64: x19 to x30, d8 to d15.
 struct UnwindRule {
   u32 cfa_register;
   i32 cfa_offset;

@@ -151,6 +151,7 @@ struct StoreContext {
   InstanceContext* caller;         // whose code calls: native code sets it right before each call that may reach a
                                    // host function (of imports, indirect, by reference); see Builtin::CallOut
   u64 guest_sp, guest_fp;          // native code's stack and frame pointer at the call of the builtin that runs; builtins set it
+  u64 guest_pc;                    // and, where calls do not push it, that call's return address
   u64 native_limit;                // builtins are refused to native code whose stack pointer is below
   Slot* stack_end;                 // what stack_limit is when nothing stops calls
 };

@@ -186,16 +186,19 @@ std::string compiler_version() {
 }
 
 Result<Target> resolve_target(const Options& options) {
-  if (triple_of(options.target) == nullptr) {
-    return fail(ErrorCode::UnknownTarget, options.target + "; there are x86_64-linux and aarch64-linux");
+  const bool is_x86_here = llvm::Triple(llvm::sys::getProcessTriple()).getArch() == llvm::Triple::x86_64;
+  const std::string here = is_x86_here ? "x86_64-linux" : "aarch64-linux";
+  Target target{options.target.empty() ? here : options.target, options.cpu, ""};
+  if (triple_of(target.name) == nullptr) {
+    return fail(ErrorCode::UnknownTarget, target.name + "; there are x86_64-linux and aarch64-linux");
   }
-  Target target{options.target, options.cpu, ""};
-  const bool is_x86 = options.target == "x86_64-linux";
-  if (options.cpu == "generic") {
-    target.cpu = is_x86 ? "x86-64-v2" : "generic";
-  } else if (options.cpu == "native") {
-    const bool runs_here = llvm::Triple(llvm::sys::getProcessTriple()).getArch() == llvm::Triple(triple_of(options.target)).getArch();
-    if (!runs_here) return fail(ErrorCode::UnknownTarget, "this machine is not " + options.target + "; name a CPU, or generic");
+  const bool runs_here = target.name == here;
+  if (target.cpu.empty()) target.cpu = runs_here ? "native" : "generic";
+  if (target.cpu == "generic") {
+    target.cpu = target.name == "x86_64-linux" ? "x86-64-v2" : "generic";
+  } else if (target.cpu == "native") {
+    if (!runs_here)
+      return fail(ErrorCode::UnknownTarget, "this machine is not " + target.name + "; name a CPU, or generic");
     target.cpu = llvm::sys::getHostCPUName().str();
     for (const auto& feature : llvm::sys::getHostCPUFeatures()) {
       if (!target.features.empty()) target.features += ',';

@@ -18,9 +18,10 @@ struct LoopRef {
 };
 
 struct Options {
-  std::string target = "x86_64-linux";  // or "aarch64-linux"
-  std::string cpu = "native";           // LLVM's name of a CPU; "native" is this machine's, "generic" a baseline
-  u32 optimization = 2;                 // 0 to 3
+  std::string target;    // "x86_64-linux" or "aarch64-linux"; empty: this machine's
+  std::string cpu;       // LLVM's name of a CPU; "native" is this machine's, "generic" a baseline; empty: the former
+                         // where the target is this machine's, else the latter
+  u32 optimization = 2;  // 0 to 3
   bool fuel = false;
   bool deterministic_nan = false;
   bool deterministic_relaxed = true;  // relaxed vector instructions as the deterministic profile says

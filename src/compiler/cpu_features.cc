@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "compiler/llvm_targets.h"
@@ -12,10 +13,14 @@
 namespace berth::compiler {
 namespace {
 
+// What the processor may be asked about, by target.
 constexpr std::string_view kX86Features[] = {
 #define BERTH_X86_FEATURE(name, leaf, subleaf, reg, bit, state) name,
 #include "spec/cpu_features.def"
-#undef BERTH_X86_FEATURE
+};
+constexpr std::string_view kAArch64Features[] = {
+#define BERTH_AARCH64_FEATURE(name, word, bit) name,
+#include "spec/cpu_features.def"
 };
 
 }  // namespace
@@ -33,10 +38,12 @@ Result<std::string> needed_cpu(const Target& target) {
   const std::unique_ptr<llvm::MCSubtargetInfo> info(
       known ? found->createMCSubtargetInfo(triple, target.cpu, target.features) : nullptr);
   if (!info) return fail(ErrorCode::UnknownTarget, target.cpu + " is no CPU of " + target.name);
+  std::span<const std::string_view> listed = kX86Features;
+  if (!is_x86) listed = kAArch64Features;
   std::string out = target.cpu;
   for (const llvm::SubtargetFeatureKV& feature : info->getAllProcessorFeatures()) {
     if (!info->hasFeature(feature.Value)) continue;
-    if (is_x86 && std::ranges::find(kX86Features, std::string_view(feature.Key)) == std::end(kX86Features)) continue;
+    if (std::ranges::find(listed, std::string_view(feature.Key)) == listed.end()) continue;
     out += " +";
     out += feature.Key;
   }

@@ -9,7 +9,7 @@
 namespace berth::compiler {
 
 // The target's CPU, and then every feature that code for it may use as "+name", with spaces between: the contents of
-// abi::ArtifactHeader::cpu. On x86-64 the features are those of spec/cpu_features.def. Fails with UnknownTarget when
+// abi::ArtifactHeader::cpu. The features are those of spec/cpu_features.def. Fails with UnknownTarget when
 // there is no such CPU.
 Result<std::string> needed_cpu(const Target& target);
 

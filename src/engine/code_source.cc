@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "engine/compiler_process.h"
+#include "native/processor.h"
 
 namespace berth::engine {
 
@@ -16,7 +17,8 @@ namespace {
 constexpr std::string_view kCannotWrite = "cannot write ";
 
 std::vector<std::string> compiler_words(const CompilerOptions& options) {
-  std::vector<std::string> words;
+  // The compiler may be one for another kind of machine.
+  std::vector<std::string> words = {"--target", std::string(native::this_target())};
   if (options.fuel) words.emplace_back("--fuel");
   if (options.deterministic) words.emplace_back("--deterministic");
   return words;

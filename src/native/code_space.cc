@@ -3,8 +3,8 @@
 namespace berth::native {
 
 namespace {
-// Tried in turn: a process may be limited in address space.
-constexpr u64 kSizes[] = {u64{64} << 30, u64{16} << 30, u64{2} << 30, u64{256} << 20};
+// Tried in turn: a process may be limited in address space. No more than is of use: emulators keep a record a page.
+constexpr u64 kSizes[] = {u64{16} << 30, u64{2} << 30, u64{256} << 20};
 }  // namespace
 
 constinit std::atomic<CodeSpace*> CodeSpace::instance_{nullptr};

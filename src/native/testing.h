@@ -12,6 +12,7 @@
 #include "abi/artifact.h"
 #include "abi/line_table.h"
 #include "base/result.h"
+#include "native/processor.h"
 
 namespace berth::native::testing {
 
@@ -19,7 +20,7 @@ namespace berth::native::testing {
 struct ArtifactParts {
   static constexpr u32 kTextStart = 4096;
   std::vector<u8> code;
-  std::string target = "x86_64-linux", cpu = "generic", compiler = "test";
+  std::string target{this_target()}, cpu = "generic", compiler = "test";
   u32 options = 0;
   std::array<u8, 32> module_digest{};
   std::vector<u32> functions;
@@ -81,7 +82,11 @@ struct ArtifactParts {
     elf.e_ident[EI_DATA] = ELFDATA2LSB;
     elf.e_ident[EI_VERSION] = EV_CURRENT;
     elf.e_type = ET_DYN;
+#if defined(__x86_64__)
     elf.e_machine = EM_X86_64;
+#else
+    elf.e_machine = EM_AARCH64;
+#endif
     elf.e_version = EV_CURRENT;
     elf.e_phoff = sizeof elf;
     elf.e_shoff = file.size();

@@ -29,11 +29,12 @@ const Site* site_at(u64 return_address) {
   return &site;
 }
 
-// Moves to the caller's frame; false at anything odd. `end` bounds the stack.
-bool step(Registers& at, const abi::UnwindRule* rule, u64 end) {
+// Moves to the caller's frame; false at anything odd. `end` bounds the stack. A function that has called another has
+// put something on the stack, so walks end.
+bool step(Registers& at, const abi::UnwindRule* rule, u64 end, bool has_called = true) {
   if (rule == nullptr) return false;
   const u64 cfa = frame_address(at, *rule);
-  if (cfa <= at.sp || cfa > end || cfa % 8 != 0) return false;
+  if (cfa < at.sp + (has_called ? 1 : 0) || cfa > end || cfa % 8 != 0) return false;
   const u64 low = at.sp;
   const u64 pc = return_address(at, *rule, cfa, low, end);
   if (pc == 0) return false;
@@ -59,7 +60,7 @@ void collect(const Registers& start, bool is_return_address, u64 end, Trace& out
     const Artifact* const artifact = Artifact::containing(at.pc);
     if (artifact == nullptr) return;
     out.pcs[out.count++] = at.pc;
-    if (!step(at, artifact->unwind_rule(at.pc), end)) return;
+    if (!step(at, artifact->unwind_rule(at.pc), end, false)) return;
   }
   while (at.pc != last && out.count < std::size(out.pcs)) {
     const Site* const site = site_at(at.pc);

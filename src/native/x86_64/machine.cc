@@ -17,7 +17,7 @@ namespace berth::native {
 #define STORE_OVERFLOW 80
 #define STORE_SP 96
 #define STORE_FP 104
-#define STORE_LIMIT 112
+#define STORE_LIMIT 120
 #define TYPE_NATIVE_EXIT 72
 #define REGISTERS_SP 160
 #define REGISTERS_PC 168

@@ -1,19 +1,12 @@
-// What this processor has, as spec/cpu_features.def says to ask for it. See native/processor.h.
-#include "native/processor.h"
+// See native/processor_features.h.
+#include "native/processor_features.h"
 
 #include <cpuid.h>
-
-#include <algorithm>
 
 namespace berth::native {
 namespace {
 
 enum class State : u8 { None, Avx, Avx512 };
-
-struct Feature {
-  std::string_view name;
-  bool here;
-};
 
 struct Answer {
   u32 eax = 0, ebx = 0, ecx = 0, edx = 0;
@@ -48,47 +41,18 @@ class Processor {
   u32 asked_ = 0;
 };
 
-const auto& features() {
+}  // namespace
+
+std::string_view this_target() { return "x86_64-linux"; }
+
+std::span<const Feature> features() {
   static Processor processor;
   static const Feature table[] = {
 #define BERTH_X86_FEATURE(name, leaf, subleaf, reg, bit, state) \
   {name, (processor.ask(leaf, subleaf).reg >> (bit) & 1) != 0 && processor.keeps(State::state)},
 #include "spec/cpu_features.def"
-#undef BERTH_X86_FEATURE
   };
   return table;
-}
-
-}  // namespace
-
-bool is_target(std::string_view target) { return target == this_target(); }
-
-std::string_view this_target() { return "x86_64-linux"; }
-
-bool has_feature(std::string_view feature) {
-  for (const Feature& f : features())
-    if (f.name == feature) return f.here;
-  return false;
-}
-
-std::string processor_features() {
-  std::string out;
-  for (const Feature& f : features()) {
-    if (!f.here) continue;
-    out += out.empty() ? "+" : " +";
-    out += f.name;
-  }
-  return out;
-}
-
-std::string_view missing_feature(std::string_view cpu) {
-  while (!cpu.empty()) {
-    const size_t end = std::min(cpu.find(' '), cpu.size());
-    const std::string_view word = cpu.substr(0, end);
-    if (word.starts_with('+') && !has_feature(word.substr(1))) return word.substr(1);
-    cpu.remove_prefix(std::min(end + 1, cpu.size()));
-  }
-  return {};
 }
 
 }  // namespace berth::native

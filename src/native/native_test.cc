@@ -6,6 +6,11 @@
 #include <thread>
 
 #include "decode/decoder.h"
+#if defined(__x86_64__)
+#include "native/x86_64/code_by_hand.h"
+#else
+#include "native/aarch64/code_by_hand.h"
+#endif
 #include "native/executor.h"
 #include "native/machine.h"
 #include "native/testing.h"
@@ -25,189 +30,16 @@ using runtime::UnwindKind;
 using testing::ArtifactParts;
 using testing::TemporaryFile;
 
-#define STR2(x) #x
-#define STR(x) STR2(x)
-#define CONTEXT_STORE 24
-#define CONTEXT_FUNCTIONS 48
-#define CONTEXT_TYPES 56
-#define CONTEXT_BUILTINS 88
-#define FUNCTION_CONTEXT 8
-#define FUNCTION_CODE 48
-#define FUNCTION_TARGET 56
-#define FUNCTION_STORE 64
-#define STORE_BUILTINS 72
-#define STORE_CALLER 88
-#define STRUCT_NEW 104
-#define EXCEPTION_NEW 176
-#define THROW 184
-#define CALL_OUT 192
-static_assert(offsetof(InstanceContext, store) == CONTEXT_STORE &&
-              offsetof(InstanceContext, functions) == CONTEXT_FUNCTIONS &&
-              offsetof(InstanceContext, types) == CONTEXT_TYPES &&
-              offsetof(InstanceContext, builtins) == CONTEXT_BUILTINS);
-static_assert(offsetof(FunctionInstance, context) == FUNCTION_CONTEXT &&
-              offsetof(FunctionInstance, native_code) == FUNCTION_CODE &&
-              offsetof(FunctionInstance, native_target) == FUNCTION_TARGET &&
-              offsetof(FunctionInstance, store) == FUNCTION_STORE);
-static_assert(offsetof(StoreContext, builtins) == STORE_BUILTINS && offsetof(StoreContext, caller) == STORE_CALLER);
-static_assert(static_cast<u32>(abi::Builtin::StructNew) * 8 == STRUCT_NEW &&
-              static_cast<u32>(abi::Builtin::ExceptionNew) * 8 == EXCEPTION_NEW &&
-              static_cast<u32>(abi::Builtin::Throw) * 8 == THROW &&
-              static_cast<u32>(abi::Builtin::CallOut) * 8 == CALL_OUT);
-static_assert(static_cast<u32>(TrapCode::Unreachable) == 1);
-
-// clang-format off
-// Everything takes and returns one i64. `name_frame` is where a function has made room of the size given in kFrames.
-asm(R"(
-.section test_native_code, "ax", @progbits
-enter:
-  pushq %rbx
-enter_frame:
-  movq %rdx, %rbx
-  movq %rsi, %rax
-  movq (%rdx), %rsi
-  callq *%rax
-  movq %rax, (%rbx)
-  popq %rbx
-  retq
-exit:
-  subq $24, %rsp
-exit_frame:
-  movq %rsi, (%rsp)
-  movq %rsp, %rdx
-  movq %rdi, %rsi
-  movq )" STR(FUNCTION_STORE) R"((%rdi), %rax
-  movq )" STR(FUNCTION_CONTEXT) R"((%rdi), %rdi
-  movq )" STR(STORE_BUILTINS) R"((%rax), %rax
-  callq *)" STR(CALL_OUT) R"((%rax)
-  movq (%rsp), %rax
-  addq $24, %rsp
-  retq
-identity:
-  movq %rsi, %rax
-  retq
-# Calls the function whose index is in the low byte with the rest.
-call_by_index:
-  subq $8, %rsp
-call_by_index_frame:
-  movq )" STR(CONTEXT_STORE) R"((%rdi), %rax
-  movq %rdi, )" STR(STORE_CALLER) R"((%rax)
-  movzbl %sil, %ecx
-  shrq $8, %rsi
-  movq )" STR(CONTEXT_FUNCTIONS) R"((%rdi), %rax
-  movq (%rax,%rcx,8), %rax
-  movq )" STR(FUNCTION_TARGET) R"((%rax), %rdi
-  callq *)" STR(FUNCTION_CODE) R"((%rax)
-  addq $8, %rsp
-  retq
-trap:
-  ud1l 1(%eax), %eax
-load:
-  movq (%rdi), %rax
-  movq (%rax,%rsi), %rax
-  retq
-recurse:
-  subq $24, %rsp
-recurse_frame:
-  callq recurse
-  addq $24, %rsp
-  retq
-spin:
-  jmp spin
-throw:
-  pushq %rbx
-  subq $16, %rsp
-throw_frame:
-  movq %rdi, %rbx
-  movq %rsi, (%rsp)
-  xorl %esi, %esi
-  movq %rsp, %rdx
-  movq )" STR(CONTEXT_BUILTINS) R"((%rdi), %rax
-  callq *)" STR(EXCEPTION_NEW) R"((%rax)
-  movq %rbx, %rdi
-  movq %rax, %rsi
-  xorl %ebx, %ebx
-  movq )" STR(CONTEXT_BUILTINS) R"((%rdi), %rax
-  callq *)" STR(THROW) R"((%rax)
-deep:
-.rept 10
-  subq $8, %rsp
-  callq 1f
-  addq $8, %rsp
-  retq
-1:
-.endr
-deep_last:
-  jmp throw
-# The value of the exception plus 1000.
-catch_deep:
-  pushq %rbx
-catch_deep_frame:
-  movl $1000, %ebx
-  callq deep
-  popq %rbx
-  retq
-catch_deep_landing:
-  movq 24(%rax), %rax
-  addq %rbx, %rax
-  addq %rdx, %rax
-  popq %rbx
-  retq
-catch_index:
-  pushq %rbx
-catch_index_frame:
-  movl $2000, %ebx
-catch_index_call:
-  callq call_by_index
-catch_index_after:
-  popq %rbx
-  retq
-# Calls function 0 until something stops it.
-recurse_out:
-  pushq %rbx
-recurse_out_frame:
-  movq %rdi, %rbx
-  xorl %esi, %esi
-  callq call_by_index
-  movq %rbx, %rdi
-  callq recurse_out
-  popq %rbx
-  retq
-# Whether a new struct is still there after function 0 has been called.
-hold:
-  pushq %rbx
-  pushq %rbp
-  subq $8, %rsp
-hold_frame:
-  movq %rdi, %rbx
-  movq )" STR(CONTEXT_TYPES) R"((%rdi), %rax
-  movq 16(%rax), %rsi
-  movq )" STR(CONTEXT_BUILTINS) R"((%rdi), %rax
-  callq *)" STR(STRUCT_NEW) R"((%rax)
-  movq %rax, %rbp
-  movq %rbx, %rdi
-  xorl %esi, %esi
-  callq call_by_index
-  movq )" STR(CONTEXT_TYPES) R"((%rbx), %rax
-  movq 16(%rax), %rcx
-  xorl %eax, %eax
-  cmpq %rcx, (%rbp)
-  sete %al
-  addq $8, %rsp
-  popq %rbp
-  popq %rbx
-  retq
-end:
-.text
-)");
-// clang-format on
 extern "C" {
-#define LABELS(X)                                                                                                     \
-  X(enter)                                                                                                            \
-  X(enter_frame) X(exit) X(exit_frame) X(identity) X(call_by_index) X(call_by_index_frame) X(trap) X(load) X(recurse) \
-      X(recurse_frame) X(spin) X(throw) X(throw_frame) X(deep) X(deep_last) X(catch_deep) X(catch_deep_frame)         \
-          X(catch_deep_landing) X(catch_index) X(catch_index_frame) X(catch_index_call) X(catch_index_after)          \
-              X(recurse_out) X(recurse_out_frame) X(hold) X(hold_frame) X(end)
+#define LABELS(X)                                                                                                   \
+  X(enter)                                                                                                          \
+  X(enter_frame)                                                                                                    \
+  X(exit)                                                                                                           \
+  X(exit_frame)                                                                                                     \
+  X(identity) X(call_by_index) X(call_by_index_frame) X(trap) X(load) X(recurse) X(recurse_frame) X(spin) X(throw)  \
+      X(throw_frame) X(deep) X(deep_last) X(catch_deep) X(catch_deep_frame) X(catch_deep_landing) X(catch_index)    \
+          X(catch_index_frame) X(catch_index_call) X(catch_index_after) X(recurse_out) X(recurse_out_frame) X(hold) \
+              X(hold_frame) X(end)
 #define X(name) extern const u8 label_##name[] asm(#name);
 LABELS(X)
 #undef X
@@ -258,27 +90,26 @@ ArtifactParts parts() {
   p.functions = {AT(identity), AT(call_by_index), AT(trap),        AT(load),        AT(recurse), AT(spin), AT(throw),
                  AT(deep),     AT(catch_deep),    AT(catch_index), AT(recurse_out), AT(hold),    0};
   p.types = {{AT(enter), AT(exit)}, {AT(enter), AT(exit)}, {0, 0}};
-  // Frames: nothing, 8 and 24 bytes, and with registers in them.
-  p.rules = {{7, 8, {}}, {7, 16, {}}, {7, 32, {}}, {7, 16, {-16}}, {7, 32, {-16}}, {7, 32, {-16, -24}}};
-  p.unwind = {{AT(enter), 0},
-              {AT(enter_frame), 3},
-              {AT(exit), 0},
-              {AT(exit_frame), 2},
-              {AT(identity), 0},
-              {AT(call_by_index_frame), 1},
-              {AT(trap), 0},
-              {AT(recurse_frame), 2},
-              {AT(spin), 0},
-              {AT(throw_frame), 4},
-              {AT(deep), 1},
-              {AT(deep_last), 0},
-              {AT(catch_deep_frame), 3},
-              {AT(catch_index), 0},
-              {AT(catch_index_frame), 3},
-              {AT(recurse_out), 0},
-              {AT(recurse_out_frame), 3},
-              {AT(hold), 0},
-              {AT(hold_frame), 5}};
+  p.rules.assign(std::begin(kFrames), std::end(kFrames));
+  p.unwind = {{AT(enter), kNoFrame},
+              {AT(enter_frame), kEnterFrame},
+              {AT(exit), kNoFrame},
+              {AT(exit_frame), kExitFrame},
+              {AT(identity), kNoFrame},
+              {AT(call_by_index_frame), kCallFrame},
+              {AT(trap), kNoFrame},
+              {AT(recurse_frame), kRecurseFrame},
+              {AT(spin), kNoFrame},
+              {AT(throw_frame), kThrowFrame},
+              {AT(deep), kCallFrame},
+              {AT(deep_last), kNoFrame},
+              {AT(catch_deep_frame), kCatchFrame},
+              {AT(catch_index), kNoFrame},
+              {AT(catch_index_frame), kCatchFrame},
+              {AT(recurse_out), kNoFrame},
+              {AT(recurse_out_frame), kRecurseOutFrame},
+              {AT(hold), kNoFrame},
+              {AT(hold_frame), kHoldFrame}};
   p.landings = {{AT(catch_deep_frame), AT(catch_deep_landing), AT(catch_deep_landing)},
                 {AT(catch_index_call), AT(catch_index_after), AT(catch_deep_landing)}};
   p.lines = {{AT(enter), abi::kNoLine, abi::kNoLine, 0}};
@@ -654,7 +485,11 @@ TEST_F(NativeTest, StoresOnOneThreadNest) {
 TEST_F(NativeTest, ManyStoresAreCheap) {
   std::vector<std::unique_ptr<runtime::Store>> stores;
   const auto start = std::chrono::steady_clock::now();
+#ifdef BERTH_EMULATED
+  constexpr int kStores = 10;  // qemu takes 50 MB for the 8 GiB that each reserves
+#else
   constexpr int kStores = 2000;
+#endif
   for (int i = 0; i < kStores; ++i) {
     auto& store = *stores.emplace_back(std::make_unique<runtime::Store>(*executor_));
     FunctionInstance* host = store.make_function(prepared_->module().types[0].func,
