@@ -45,10 +45,16 @@ wasm::Module read(const char* source) {
   return std::move(*module);
 }
 
-TEST(EndToEnd, MetadataOfAModuleThatCatches) {
+class EndToEnd : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Targets, EndToEnd, ::testing::Values("x86_64-linux", "aarch64-linux"), [](const auto& info) {
+  return std::string(info.param).substr(0, std::string(info.param).find('-'));
+});
+
+TEST_P(EndToEnd, MetadataOfAModuleThatCatches) {
   const wasm::Module module = read(kCatches);
   for (const u32 level : {0u, 1u, 2u}) {
     Options options;
+    options.target = GetParam();
     options.cpu = "generic";
     options.optimization = level;
     const auto objects = compile_objects(module, options);
@@ -79,9 +85,10 @@ TEST(EndToEnd, MetadataOfAModuleThatCatches) {
   }
 }
 
-TEST(EndToEnd, PartialCodeLacksFunctions) {
+TEST_P(EndToEnd, PartialCodeLacksFunctions) {
   const wasm::Module module = read(kCatches);
   Options options;
+  options.target = GetParam();
   options.cpu = "generic";
   options.functions = {2};
   const auto objects = compile_objects(module, options);
@@ -95,9 +102,12 @@ TEST(EndToEnd, PartialCodeLacksFunctions) {
   EXPECT_NE(metadata->functions[1], 0u);
 }
 
-TEST(EndToEnd, AModuleOfNothingHasAnImage) {
+TEST_P(EndToEnd, AModuleOfNothingHasAnImage) {
   const wasm::Module module = read("(module)");
-  const auto objects = compile_objects(module, {});
+  Options options;
+  options.target = GetParam();
+  options.cpu = "generic";
+  const auto objects = compile_objects(module, options);
   ASSERT_TRUE(objects) << objects.error().to_string();
   const auto image = link_image(*objects);
   ASSERT_TRUE(image) << image.error().to_string();
@@ -114,7 +124,7 @@ TEST(NeededCpu, ListsFeaturesThatCanBeAskedFor) {
   EXPECT_EQ(baseline->find("avx"), std::string::npos);
   EXPECT_EQ(baseline->find("slow"), std::string::npos);
   EXPECT_NE(needed_cpu({"x86_64-linux", "x86-64-v2", "+avx2"})->find("+avx2"), std::string::npos);
-  EXPECT_TRUE(needed_cpu({"aarch64-linux", "generic", ""}));
+  EXPECT_EQ(*needed_cpu({"aarch64-linux", "generic", ""}), "generic +fp-armv8 +neon");
   EXPECT_FALSE(needed_cpu({"x86_64-linux", "pentium-of-mine", ""}));
 }
 

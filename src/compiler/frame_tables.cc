@@ -12,8 +12,9 @@
 namespace berth::compiler {
 namespace {
 
-// DWARF exception header encodings, those that LLVM's small code model uses.
-constexpr u8 kOmitted = 0xFF, kAbsolute8 = 0x00, kLeb = 0x01, kFixed4 = 0x03, kRelativeSigned4 = 0x1B;
+// DWARF exception header encodings, those that LLVM's small code model uses: on AArch64, wide ones for some.
+constexpr u8 kOmitted = 0xFF, kAbsolute8 = 0x00, kLeb = 0x01, kFixed4 = 0x03, kRelativeSigned4 = 0x1B,
+             kRelativeSigned8 = 0x1C, kIndirect = 0x80;
 
 constexpr u32 kRegisters = 128;
 constexpr i32 kUnsaved = std::numeric_limits<i32>::min();
@@ -115,16 +116,17 @@ class Reader {
         case 'R': pointers = entry.fixed<u8>(); break;
         case 'L': common.lsda_encoding = entry.fixed<u8>(); break;
         case 'P': {
-          // 0x9B, indirect, or 0x1B; four bytes in both.
-          known &= (entry.fixed<u8>() & 0x0F) == (kRelativeSigned4 & 0x0F);
-          entry.skip(4);
+          const u8 encoding = entry.fixed<u8>() & ~kIndirect;
+          known &= encoding == kRelativeSigned4 || encoding == kRelativeSigned8;
+          entry.skip(encoding == kRelativeSigned8 ? 8 : 4);
           break;
         }
         default: known = false;
       }
     }
     known &=
-        pointers == kRelativeSigned4 && (common.lsda_encoding == kOmitted || common.lsda_encoding == kRelativeSigned4);
+        pointers == kRelativeSigned4 && (common.lsda_encoding == kOmitted || common.lsda_encoding == kRelativeSigned4 ||
+                                         common.lsda_encoding == kRelativeSigned8);
     if (!known || entry.overrun()) return damaged("an unknown kind of common entry", frame_address_ + start);
     u64 location = 0;
     State state;
@@ -134,20 +136,22 @@ class Reader {
     return {};
   }
 
+  template <typename T>
   u64 relative(ByteReader& entry) const {
     const u64 at = frame_address_ + entry.position();
-    return at + static_cast<u64>(i64{entry.fixed<i32>()});
+    return at + static_cast<u64>(i64{entry.fixed<T>()});
   }
 
   Result<> read_frame(ByteReader entry, const CommonEntry& common) {
-    const u64 begin = relative(entry);
+    const u64 begin = relative<i32>(entry);
     const u64 end = begin + entry.fixed<u32>();
     const u64 augmentation = entry.unsigned_leb();
     ByteReader extra = entry.part(augmentation);
     u64 lsda = 0;
-    if (common.lsda_encoding != kOmitted) {
-      ByteReader peek = extra;
-      if (peek.fixed<i32>() != 0) lsda = relative(extra);
+    if (common.lsda_encoding == kRelativeSigned4) {
+      if (ByteReader(extra).fixed<i32>() != 0) lsda = relative<i32>(extra);
+    } else if (common.lsda_encoding == kRelativeSigned8) {
+      if (ByteReader(extra).fixed<i64>() != 0) lsda = relative<i64>(extra);
     }
     if (entry.overrun() || end > std::numeric_limits<u32>::max()) return damaged("a frame that is cut off", begin);
     const auto first_row = static_cast<u32>(out_.rows.size());
