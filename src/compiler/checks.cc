@@ -9,6 +9,7 @@
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/MDBuilder.h>
 #include <llvm/IR/Module.h>
+#include <llvm/TargetParser/Triple.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
 #include "abi/context.h"
@@ -194,14 +195,22 @@ bool may_become_conditional(const Instruction& load, unsigned depth = 0) {
   return false;
 }
 
-// The access after the check, before anything else can happen, that faults exactly when the check fails.
+// Whether a store that faults may have written some of its bytes: on AArch64 those that lie before a page's end.
+bool may_be_partial(const Instruction& access, const llvm::DataLayout& layout) {
+  const auto* write = llvm::dyn_cast<llvm::StoreInst>(&access);
+  return write != nullptr && llvm::Triple(write->getModule()->getTargetTriple()).isAArch64() &&
+         write->getAlign().value() < layout.getTypeStoreSize(write->getValueOperand()->getType());
+}
+
+// The access after the check, before anything else can happen, that does nothing but fault exactly when the check
+// fails.
 Instruction* find_access(const Check& check, const llvm::DataLayout& layout) {
   const End wanted = end_of(check.address(), check.end(), layout);
   for (Instruction* i = check.call->getNextNode(); i != nullptr; i = i->getNextNode()) {
     if (const Value* pointer = llvm::getLoadStorePointerOperand(i)) {
       const u64 bytes = layout.getTypeStoreSize(llvm::getLoadStoreType(i));
       const bool conditional = llvm::isa<llvm::LoadInst>(i) && may_become_conditional(*i);
-      if (end_of(pointer, bytes, layout) == wanted && !conditional) return i;
+      if (end_of(pointer, bytes, layout) == wanted && !conditional && !may_be_partial(*i, layout)) return i;
     }
     if (is_barrier(*i)) return nullptr;
   }

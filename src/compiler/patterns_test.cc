@@ -10,7 +10,8 @@ namespace berth::compiler {
 namespace {
 
 // The optimized IR of a module with the given fields, trampolines left out.
-std::string optimized(const std::string& fields, const std::string& cpu = "x86-64-v3", bool fuel = false) {
+std::string optimized(const std::string& fields, const std::string& cpu = "x86-64-v3", bool fuel = false,
+                      const std::string& target = "x86_64-linux") {
   wasm::FeatureSet features;
   for (const auto& f : wasm::all_features()) features.enable(f.feature);
   text::ParseOptions parse;
@@ -20,6 +21,7 @@ std::string optimized(const std::string& fields, const std::string& cpu = "x86-6
   auto module = decode::decode_module(std::move(parsed->binary), features, {});
   if (!module || !validate::validate_module(*module)) return "the module is not valid";
   Options options;
+  options.target = target;
   options.cpu = cpu;
   options.jobs = 1;
   options.fuel = fuel;
@@ -124,6 +126,17 @@ TEST(Patterns, LoadsThatASelectMayNotChooseStillTrap) {
   const std::string ir = optimized(R"((memory 1) (func (param $p i32) (param $c i32) (result f64)
     (select (f64.const 1) (f64.load (local.get $p)) (local.get $c))))", "x86-64-v4");
   EXPECT_EQ(count(ir, "load volatile i8"), 1u) << ir;
+}
+
+// A store across the end of a memory may write what lies before it there.
+TEST(Patterns, StoresLookBeforeTheyWriteOnAArch64) {
+  constexpr const char* kStores = R"((memory 1) (func (param $p i32) (param $q i32)
+    (i64.store (local.get $p) (i64.const 1)) (i32.store8 (local.get $q) (i32.const 2))))";
+  const std::string ir = optimized(kStores, "generic", false, "aarch64-linux");
+  EXPECT_EQ(count(ir, "load volatile i8"), 1u) << ir;
+  EXPECT_LT(ir.find("load volatile i8"), ir.find("store volatile i64")) << ir;
+  EXPECT_EQ(count(ir, "store volatile"), 2u) << ir;
+  EXPECT_EQ(count(optimized(kStores), "load volatile i8"), 0u);
 }
 
 TEST(Patterns, MemoriesOf64BitsAreComparedOnceInALoop) {

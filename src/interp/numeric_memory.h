@@ -26,6 +26,10 @@ template <typename T>
 }
 template <typename T>
 [[gnu::always_inline]] inline void write(u8* p, T v) {
+#if defined(__aarch64__)
+  // A store across the end of the memory may write what lies before it there. Reading the last byte finds that first.
+  if constexpr (sizeof v > 1) asm volatile("ldrb wzr, %0" : : "Q"(p[sizeof v - 1]) : "memory");
+#endif
   __builtin_memcpy(p, &v, sizeof v);
 }
 

@@ -105,7 +105,8 @@ template <wasm::Op op>
 }
 template <wasm::Op op, typename T>
 [[gnu::always_inline]] inline void store_to(u8* p, T v) {
-  if constexpr (op == wasm::Op::V128Store) std::memcpy(p, &v, sizeof v);
+  if constexpr (op == wasm::Op::V128Store)
+    write(p, v);
   else Store<op>::apply(p, v);
 }
 
