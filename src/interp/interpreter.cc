@@ -1,6 +1,7 @@
 #include "interp/interpreter.h"
 
 #include <sys/mman.h>
+#include <ucontext.h>
 
 #include <algorithm>
 #include <utility>
@@ -9,10 +10,6 @@
 #include "interp/machine.h"
 #include "interp/module.h"
 #include "os/fault.h"
-
-#if defined(__x86_64__)
-#include <ucontext.h>
-#endif
 
 // The bounds of the handlers' section, from the linker.
 extern "C" const char __start_berth_guest[];
@@ -177,7 +174,7 @@ bool host_unwound(StoreContext* st, const Word*& pc, Slot*& fp, InstanceContext*
 
 void leave_after_fault(StoreContext* st, const Word* pc, Slot* fp, InstanceContext* ctx) {
   record_trap(st, TrapCode::MemoryOutOfBounds, pc, fp, ctx);
-  __builtin_longjmp(activation(st)->jump, 1);
+  BERTH_TAKE_FAULT_EXIT(activation(st)->fault_exit);
 }
 
 InterpModule::InterpModule(std::shared_ptr<const wasm::Module> module, const LoweringOptions& options)
@@ -288,10 +285,14 @@ bool on_fault(os::Fault& fault, void*) {
   if (fault.kind() != os::FaultKind::Memory && fault.kind() != os::FaultKind::Bus) return false;
   const char* const pc = reinterpret_cast<const char*>(fault.pc());
   if (pc < __start_berth_guest || pc >= __stop_berth_guest) return false;
-#if defined(__x86_64__)
-  // The third argument of preserve_none: the memory's base.
+#if defined(__x86_64__) || defined(__aarch64__)
   const auto* context = static_cast<const ucontext_t*>(fault.context());
+  // The third argument of preserve_none: the memory's base.
+#if defined(__x86_64__)
   const u64 base = static_cast<u64>(context->uc_mcontext.gregs[REG_R14]);
+#else
+  const u64 base = context->uc_mcontext.regs[22];
+#endif
   if (base == 0 || reinterpret_cast<u64>(fault.address()) - base >= abi::kGuardedReservation) return false;
 #endif
   fault.set_pc(reinterpret_cast<std::uintptr_t>(&fault_landing));
@@ -300,7 +301,7 @@ bool on_fault(os::Fault& fault, void*) {
 
 // Enters guest code; returns when the activation's first frame has returned or `unwind` is set.
 [[gnu::noinline]] void run(Activation& here, const FunctionCode* callee, Slot* fp, InstanceContext* ctx, StoreContext* st) {
-  if (__builtin_setjmp(here.jump) != 0) return;
+  if (BERTH_SET_FAULT_EXIT(here.fault_exit) != 0) return;
   const Word* pc = callee->entry.load(std::memory_order_acquire);
   u8* mem = ctx->memory0_base;
   reinterpret_cast<Handler>(*pc)(pc, fp, mem, ctx, st, 0, v128{});

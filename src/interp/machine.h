@@ -1,6 +1,8 @@
 // What handlers share with the interpreter's slow paths: activations, entering functions, unwinding.
 #pragma once
 
+#include <csetjmp>
+
 #include "interp/dispatch.h"
 #include "runtime/activation.h"
 #include "runtime/executor.h"
@@ -14,6 +16,17 @@ using abi::Ref;
 using abi::StoreContext;
 using abi::TrapCode;
 
+// Where a fault leaves the interpreter to. The compiler's own way, the faster one, is not there for every processor.
+#if defined(__x86_64__)
+using FaultExit = void* [5];
+#define BERTH_SET_FAULT_EXIT(point) __builtin_setjmp(point)
+#define BERTH_TAKE_FAULT_EXIT(point) __builtin_longjmp(point, 1)
+#else
+using FaultExit = jmp_buf;
+#define BERTH_SET_FAULT_EXIT(point) _setjmp(point)
+#define BERTH_TAKE_FAULT_EXIT(point) longjmp(point, 1)
+#endif
+
 // One entry into the interpreter. Lives on the native stack of Interpreter::invoke.
 struct Activation : runtime::Activation {
   Slot* base = nullptr;  // the first frame
@@ -23,7 +36,7 @@ struct Activation : runtime::Activation {
   InstanceContext* ctx = nullptr;
   // Why the activation ended early, if it did.
   std::unique_ptr<runtime::Unwind> unwind;
-  void* jump[5] = {};  // of __builtin_setjmp, for faults
+  FaultExit fault_exit;  // set before any handler runs
 };
 // The innermost, which is the interpreter's while its code runs.
 inline Activation* activation(StoreContext* st) {
