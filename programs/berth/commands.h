@@ -19,6 +19,7 @@ int cache_command(const Arguments& arguments);
 int wast_command(const Arguments& arguments);
 int validate_command(const Arguments& arguments);
 int inspect_command(const Arguments& arguments);
+int tool_command(const Arguments& arguments);
 int completions_command(const Arguments& arguments);
 int version_command(const Arguments& arguments);
 

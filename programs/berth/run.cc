@@ -7,6 +7,7 @@
 #include "berth/commands.h"
 #include "berth/needs.h"
 #include "berth/open_cache.h"
+#include "berth/termination.h"
 #include "berth/values.h"
 #include "cli/output.h"
 #include "cli/units.h"
@@ -127,6 +128,11 @@ OrStop<> Run::read_grants() {
   if (!arguments_.has("--invoke"))
     wasi_config_.args.insert(wasi_config_.args.end(), operands.begin() + 1, operands.end());
 
+  if (arguments_.has("--inherit-env")) {
+    for (char** variable = environ; *variable; ++variable) {
+      if (**variable != '=' && **variable != 0) wasi_config_.environment.emplace_back(*variable);
+    }
+  }
   for (const auto text : arguments_.values("--env")) {
     if (text.empty() || text[0] == '=') {
       return stop(
@@ -158,8 +164,13 @@ OrStop<> Run::read_grants() {
       }
       return stop("--tcp-listen: " + listener.error().to_string());
     }
+    if (arguments_.has("--drain")) termination::close_at_drain(listener->fd());
     wasi_config_.listeners.push_back(std::move(*listener));
     has_grants_ = true;
+  }
+  // The specification gives sockets no names to be found by.
+  if (!wasi_config_.listeners.empty()) {
+    wasi_config_.environment.push_back("BERTH_LISTEN_FD=" + std::to_string(3 + wasi_config_.directories.size()));
   }
   return {};
 }
@@ -343,6 +354,8 @@ OrStop<int> Run::call_export(Instance& instance, std::string_view name) {
 }
 
 OrStop<int> Run::run() {
+  if (auto arranged = termination::arrange(arguments_.has("--drain")); !arranged)
+    return stop(arranged.error().to_string());
   TRY(read_options());
   TRY(read_grants());
   engine::FileKind kind{};
@@ -380,7 +393,7 @@ OrStop<int> Run::run() {
 int run_command(const Arguments& arguments) {
   Run run(arguments);
   const auto code = run.run();
-  return code ? *code : code.error().exit_code;
+  return termination::exit_code(code ? *code : code.error().exit_code);
 }
 
 }  // namespace berth::cli

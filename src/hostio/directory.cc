@@ -1,11 +1,13 @@
 #include "hostio/directory.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -30,7 +32,25 @@ bool is_harmless_device(const struct ::stat& s) {
   }
 }
 
-bool may_open(const struct ::stat& s, const Grant& grant) {
+// Whether a file shows the kernel or other processes. Looked at only where it is on another file system than its grant.
+bool shows_system(int fd) {
+  struct ::statfs s;
+  if (::fstatfs(fd, &s) != 0) return true;
+  switch (s.f_type) {
+    case PROC_SUPER_MAGIC:
+    case SYSFS_MAGIC:
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC:
+    case DEBUGFS_MAGIC:
+    case TRACEFS_MAGIC:
+    case SECURITYFS_MAGIC:
+    case BPF_FS_MAGIC: return true;
+    default: return false;
+  }
+}
+
+bool may_open(int fd, const struct ::stat& s, const Grant& grant, u64 device) {
+  if (s.st_dev != device && shows_system(fd)) return false;
   if (!S_ISCHR(s.st_mode) && !S_ISBLK(s.st_mode)) return true;
   return grant.devices || is_harmless_device(s);
 }
@@ -79,7 +99,10 @@ Errno why_no_new_file(int parent, const char* name) {
 Result<Directory> Directory::grant(const std::string& host_path, Grant rights) {
   int fd = ::open(host_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return fail(os_error(errno, "cannot grant the directory " + host_path));
-  Directory d(Handle(fd), rights);
+  Handle handle(fd);
+  struct ::stat s;
+  if (::fstat(fd, &s) != 0) return fail(os_error(errno, "cannot grant the directory " + host_path));
+  Directory d(std::move(handle), rights, s.st_dev);
   Io<Handle> probe = open_beneath(fd, ".", O_PATH | O_DIRECTORY);
   if (!probe) {
     // ENOSYS from an old kernel; EPERM from the seccomp filter of an old container engine.
@@ -138,7 +161,7 @@ Io<std::variant<Directory, File>> Directory::open(std::string_view path, const O
     if (found) {
       struct ::stat s;
       if (::fstat(found->fd(), &s) != 0) return io_fail_errno();
-      if (!may_open(s, grant_)) return io_fail(Errno::Access);
+      if (!may_open(found->fd(), s, grant_, device_)) return io_fail(Errno::Access);
       if (!grant_.writable) {
         if (o.create && o.exclusive) return io_fail(Errno::Exists);
         if (S_ISDIR(s.st_mode) && (o.write || o.truncate)) return io_fail(Errno::IsDirectory);
@@ -158,9 +181,12 @@ Io<std::variant<Directory, File>> Directory::open(std::string_view path, const O
   Handle handle = TRY(open_beneath(handle_.fd(), p.c_str(), flags, o.create && grant_.writable ? 0666 : 0));
   struct ::stat s;
   if (::fstat(handle.fd(), &s) != 0) return io_fail_errno();
-  if (S_ISDIR(s.st_mode)) return std::variant<Directory, File>(Directory(std::move(handle), grant_));
+  if (S_ISDIR(s.st_mode)) {
+    if (!may_open(handle.fd(), s, grant_, device_)) return io_fail(Errno::Access);
+    return std::variant<Directory, File>(Directory(std::move(handle), grant_, device_));
+  }
   // Again, in case that another name was put in the place of what was looked at before.
-  if (!is_new && (!may_open(s, grant_) || (!grant_.writable && o.write && S_ISREG(s.st_mode))))
+  if (!is_new && (!may_open(handle.fd(), s, grant_, device_) || (!grant_.writable && o.write && S_ISREG(s.st_mode))))
     return io_fail(Errno::Access);
   FileStatus status;
   status.append = o.append;

@@ -13,6 +13,8 @@
 //    system that is mounted read-only.
 //  - Devices are not opened (Access) unless Grant::devices, apart from null, zero, full, random and
 //  urandom.
+//  - What shows the kernel or other processes (procfs, sysfs, cgroups) is not opened (Access) through a grant of a
+//  folder elsewhere, "/" above all: /proc/self/mem would let a guest write where it likes in this process.
 //  - FIFOs open at once: for reading always, for writing only when a reader is there (else
 //  NoDeviceAddress).
 //  - Names are bytes; they need not be UTF-8.
@@ -92,12 +94,13 @@ class Directory {
     bool is_dot, is_dots, trailing_slash;  // see SplitPath; is_dot: "." and not ".."
   };
 
-  Directory(Handle handle, Grant grant) : handle_(std::move(handle)), grant_(grant) {}
+  Directory(Handle handle, Grant grant, u64 device) : handle_(std::move(handle)), grant_(grant), device_(device) {}
   Io<Entry> entry(std::string_view path) const;
   Io<Handle> open_path_only(const CPath& path, bool follow) const;
 
   Handle handle_;
   Grant grant_;
+  u64 device_;  // that the grant is on
 };
 
 }  // namespace berth::hostio

@@ -108,6 +108,16 @@ TEST_F(DirectoryTest, MagicLinksAreNoWayOut) {
   EXPECT_EQ(open_error(*proc, "fd/" + std::to_string(proc->fd()) + "/../environ"), Errno::Loop);
 }
 
+TEST_F(DirectoryTest, TheSystemIsSeenOnlyWhenItIsGranted) {
+  auto root = Directory::grant("/", {.writable = true});
+  auto proc = Directory::grant("/proc", {});
+  if (!root || !proc || open_error(*proc, "version") != Errno{}) GTEST_SKIP() << "no /proc here";
+  EXPECT_EQ(open_error(*root, "proc/self/mem", {.write = true}), Errno::Access);
+  EXPECT_EQ(open_error(*root, "proc/version"), Errno::Access);
+  EXPECT_EQ(open_error(*root, "proc", {.directory = true}), Errno::Access);
+  EXPECT_EQ(open_error(*root, "etc", {.directory = true}), Errno{});
+}
+
 TEST_F(DirectoryTest, ASubdirectoryIsAGrantOfItsOwn) {
   Directory d = writable();
   Directory sub = std::get<Directory>(std::move(*d.open("sub", {.directory = true})));

@@ -1,0 +1,51 @@
+// The commands of berth-oci. One value serves one process.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "berth-oci/command_line.h"
+#include "container/node.h"
+#include "container/record.h"
+
+namespace berth::oci_runtime {
+
+class Runtime {
+ public:
+  explicit Runtime(CommandLine line) : line_(std::move(line)) {}
+
+  // Does what was asked for; the exit code. Errors have been reported then.
+  int run();
+
+ private:
+  struct Planned;
+
+  Result<int> dispatch();
+  Result<int> create();
+  Result<int> erase();
+  Result<int> state();
+  Result<int> list();
+  Result<int> exec();
+  Result<int> features();
+  // Has the runtime below do it.
+  Result<int> forward();
+
+  Result<std::optional<Planned>> plan();
+  Result<int> create_rewritten(Planned planned);
+  Result<int> erase_rewritten();
+  Result<bool> rewrite_exec(json::Value& process, const container::Record& record);
+  json::Value with_our_names(json::Value state) const;
+
+  Result<> read_setup();
+  Result<std::string> container_id() const;
+  // The runtime that has the container, or is to have it.
+  Result<std::string> runtime_of(const std::string& id) const;
+  std::string root_of(const std::string& runtime) const;
+  void report(const Error& error) const;
+
+  CommandLine line_;
+  std::string root_;
+  container::Node node_;
+};
+
+}  // namespace berth::oci_runtime

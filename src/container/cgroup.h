@@ -1,0 +1,13 @@
+// What a container leaves behind when the runtime was killed before it wrote down what it had made.
+#pragma once
+
+#include <string>
+
+namespace berth::container {
+
+// Ends what runs in the cgroup of a container and removes the cgroup, in every hierarchy. `path` is cgroupsPath of the
+// configuration. Does nothing unless the path's last part holds the container's id: then nobody else's processes are
+// in it. Returns false when something is left.
+bool remove_cgroup(const std::string& path, const std::string& id);
+
+}  // namespace berth::container

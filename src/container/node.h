@@ -1,0 +1,34 @@
+// What there is on this node to run containers with. Read anew by each process.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace berth::container {
+
+// The file that says where things are, all of it optional:
+//   runtime = "/usr/bin/crun"             # the OCI runtime that does the work; default: the first one found
+//   berth = "/usr/libexec/berth/berth"    # the static executable that runs WebAssembly; default: the one beside us
+//   policy = "/etc/berth/policy.toml"
+// $BERTH_OCI_CONFIG names another file; $BERTH_OCI_RUNTIME and $BERTH_OCI_POLICY count before it.
+inline constexpr char kNodeFile[] = "/etc/berth/oci.toml";
+
+struct Node {
+  std::string runtime;
+  std::string berth;
+  std::string policy;
+};
+
+// Fails with Usage for a file that cannot be understood. Members are empty where nothing was found or named.
+Result<Node> read_node();
+
+// Where an OCI runtime called so is; empty when there is none, or when it is this program itself.
+std::string find_program(const std::string& name);
+
+// An installed OCI runtime: crun, runc or youki; empty when there is none. crun comes last where cgroups of both
+// versions are in use, since it refuses to run there.
+std::string find_runtime();
+
+}  // namespace berth::container

@@ -1,0 +1,131 @@
+#include "container/record.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <thread>
+
+#include "container/text.h"
+#include "os/file.h"
+
+namespace berth::container {
+
+namespace {
+
+constexpr std::chrono::milliseconds kRetry{2};
+
+Result<> make_folders(const std::string& path) {
+  for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const std::string part = path.substr(0, end);
+    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) return fail(os_error(errno, "cannot make " + part));
+    if (end == std::string::npos) return {};
+  }
+}
+
+// Without a name of its own until it is whole; the folder is in memory, so nothing needs to reach a disk.
+Result<> write_file(const std::string& path, const std::string& text) {
+  const std::string next = path + ".new";
+  const Fd file(open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!file) return fail(os_error(errno, "cannot write " + path));
+  std::string_view left = text;
+  while (!left.empty()) {
+    const ssize_t n = write(file.get(), left.data(), left.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(os_error(errno, "cannot write " + path));
+    left.remove_prefix(static_cast<size_t>(n));
+  }
+  if (rename(next.c_str(), path.c_str()) != 0) return fail(os_error(errno, "cannot write " + path));
+  return {};
+}
+
+bool still_there(const Fd& folder, const std::string& path) {
+  struct stat opened{}, named{};
+  return fstat(folder.get(), &opened) == 0 && stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
+         opened.st_dev == named.st_dev;
+}
+
+}  // namespace
+
+bool is_container_id(std::string_view id) {
+  return !id.empty() && id != "." && id != ".." && std::ranges::all_of(id, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '+' ||
+           c == '-' || c == '.';
+  });
+}
+
+std::string ContainerFolder::path_of(const std::string& root, const std::string& id) { return root + "/berth/" + id; }
+
+Result<ContainerFolder> ContainerFolder::create(const std::string& root, const std::string& id) {
+  TRY(make_folders(root + "/berth"));
+  std::string path = path_of(root, id);
+  if (mkdir(path.c_str(), 0700) != 0) {
+    if (errno == EEXIST) return fail(ErrorCode::BadArgument, "container with id exists: " + id);
+    return fail(os_error(errno, "cannot make " + path));
+  }
+  Fd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return fail(os_error(errno, "cannot open " + path));
+  // A delete that came in between has the lock, and takes the folder away.
+  if (flock(folder.get(), LOCK_EX) != 0) return fail(os_error(errno, "cannot lock " + path));
+  if (!still_there(folder, path)) return fail(ErrorCode::BadArgument, "container " + id + " was deleted meanwhile");
+  return ContainerFolder(std::move(path), std::move(folder));
+}
+
+Result<std::optional<ContainerFolder>> ContainerFolder::lock(const std::string& root, const std::string& id,
+                                                             std::chrono::milliseconds patience) {
+  std::string path = path_of(root, id);
+  Fd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) {
+    if (errno == ENOENT) return std::nullopt;
+    return fail(os_error(errno, "cannot open " + path));
+  }
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (flock(folder.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) return fail(os_error(errno, "cannot lock " + path));
+    if (std::chrono::steady_clock::now() >= end) {
+      return fail(ErrorCode::LimitExceeded, "container " + id + " is being made or deleted by another process");
+    }
+    std::this_thread::sleep_for(kRetry);
+  }
+  if (!still_there(folder, path)) return std::nullopt;
+  return ContainerFolder(std::move(path), std::move(folder));
+}
+
+std::optional<Record> ContainerFolder::read(const std::string& root, const std::string& id) {
+  const std::string path = path_of(root, id) + "/record.json";
+  const auto bytes = os::read_file(path);
+  if (!bytes) return std::nullopt;
+  const auto value = json::parse({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+  if (!value) return std::nullopt;
+  const json::Value* wasm = value->find("wasm");
+  return Record{std::string(value->text_at({"bundle"})),
+                std::string(value->text_at({"runtime"})),
+                std::string(value->text_at({"pidFile"})),
+                std::string(value->text_at({"cgroup"})),
+                wasm && wasm->boolean().value_or(false),
+                {std::string(value->text_at({"berth"})), texts(value->find("options"))}};
+}
+
+Result<> ContainerFolder::write(const Record& record, const json::Value& config) const {
+  json::Value value;
+  value.set("bundle", record.bundle);
+  value.set("runtime", record.runtime);
+  value.set("pidFile", record.pid_file);
+  value.set("cgroup", record.cgroup);
+  value.set("wasm", record.is_wasm);
+  value.set("berth", record.launcher.berth);
+  value.set("options", array_of(record.launcher.options));
+  TRY(write_file(path_ + "/record.json", json::to_text(value)));
+  return write_file(path_ + "/config.json", json::to_text(config));
+}
+
+void ContainerFolder::remove() const {
+  std::error_code ignored;  // what is left is found by the next delete
+  std::filesystem::remove_all(path_, ignored);
+}
+
+}  // namespace berth::container

@@ -1,0 +1,34 @@
+// What a workload asks for beyond its container's configuration: annotations run.berth.NAME of the container, or
+// variables BERTH_NAME of its environment, which images can set too. The annotation counts where both are there.
+// Plain values.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "json/json.h"
+
+namespace berth::container {
+
+enum class RootAccess : u8 { None, ReadOnly, ReadWrite };
+std::string_view to_string(RootAccess access);
+std::optional<RootAccess> root_access(std::string_view text);
+
+struct Settings {
+  // tcp-listen: sockets that the guest finds listening, "ADDRESS:PORT" each, separated by commas.
+  std::vector<std::string> tcp_listen;
+  // drain: on SIGTERM the guest may finish what it does, see `berth run --drain`.
+  bool drain = false;
+  // root: how much of the root filesystem the guest gets; by default as much as the container.
+  std::optional<RootAccess> root;
+  // Options of `berth run` by the same names, as they are written there.
+  std::optional<std::string> max_memory, stack_size, timeout, tier;
+};
+
+// Reads the settings of a configuration (config.json). Fails with Usage for an annotation run.berth.… that is unknown
+// or has a value that cannot be read; variables are only looked up, so unknown ones are the guest's own.
+Result<Settings> read_settings(const json::Value& config);
+
+}  // namespace berth::container
