@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "berth/commands.h"
+#include "berth/hand_over.h"
 #include "berth/open_cache.h"
 #include "cli/output.h"
 #include "cli/units.h"
@@ -72,13 +73,24 @@ int verify(const Cache& cache) {
 }  // namespace
 
 int cache_command(const Arguments& arguments) {
-  constexpr std::string_view kActions[] = {"ls", "verify", "prune"};
+  constexpr std::string_view kActions[] = {"ls", "verify", "prune", "warm"};
   const std::string_view action = arguments.operands()[0];
   if (std::ranges::find(kActions, action) == std::end(kActions)) {
     const auto close = nearest(action, kActions);
-    return usage_error({"the cache cannot " + std::string(action),
-                        close.empty() ? "it can ls, verify and prune" : "did you mean " + std::string(close) + "?"});
+    return usage_error({"the cache cannot " + std::string(action), close.empty()
+                                                                       ? "it can ls, verify, prune and warm"
+                                                                       : "did you mean " + std::string(close) + "?"});
   }
+  const auto& operands = arguments.operands();
+  if (action == "warm") {
+    if (!arguments.given().empty())
+      return usage_error({std::string(arguments.given()[0].first->name) + " goes with prune", {}});
+    if (operands.size() < 2) return usage_error({"no image was named", "berth cache warm registry/app:1"});
+    std::vector<std::string> words = {"warm", "--"};
+    words.insert(words.end(), operands.begin() + 1, operands.end());
+    return hand_over_to_image(words);
+  }
+  if (operands.size() > 1) return usage_error({"too many arguments: " + std::string(operands[1]), {}});
   std::optional<u64> size;
   if (const auto text = arguments.value("--size")) {
     size = parse_size(*text);

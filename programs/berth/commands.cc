@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "berth/hand_over.h"
 #include "cli/output.h"
 #include "cli/units.h"
 
@@ -45,6 +46,10 @@ constexpr Option kRunOptions[] = {
      .complete = Complete::File},
     {.name = "--argv0", .value = "NAME", .help = "what the guest is told its own name is (default: FILE)"},
     {.name = "--deterministic", .help = "relaxed vector instructions give the same results on every machine"},
+    {.name = "--artifact",
+     .value = "ARTIFACT",
+     .help = "take native code of FILE from there, whoever compiled\nit: name what you trust as you trust a program",
+     .complete = Complete::File},
     {.name = "--tier",
      .value = "TIER",
      .help = "how to execute: interp (default) is the interpreter, native\ncompiles first, auto compiles meanwhile",
@@ -103,7 +108,8 @@ constexpr Command kCommands[] = {
     {.name = "run",
      .usage = "[OPTION…] FILE [ARG…]",
      .summary = "Run a program",
-     .details = "FILE is a module, .wasm or .wat, or - for standard input. What follows it belongs to the guest. The\n"
+     .details = "FILE is a module, .wasm or .wat, or - for standard input, or the name of an image that is kept here\n"
+                "(`berth image ls`), as registry/app:1. What follows it belongs to the guest. The\n"
                 "guest gets standard streams, clocks and randomness, and nothing else unless granted. The exit code\n"
                 "is the guest's; 134 after a trap, 2 for wrong usage, 1 for anything else.",
      .options = kRunOptions,
@@ -123,17 +129,24 @@ constexpr Command kCommands[] = {
      .operands = Complete::File,
      .run = compile_command},
     {.name = "cache",
-     .usage = "[OPTION…] ls|verify|prune",
+     .usage = "[OPTION…] ls|verify|prune|warm IMAGE…",
      .summary = "Look after the native code that is kept",
-     .details = "ls lists it, the last used first. verify reads all of it and removes what is damaged; the exit code\n"
-                "is 1 if anything was. prune removes what was not used for longest.\n"
-                "The cache is the folder $BERTH_CACHE_DIR, $XDG_CACHE_HOME/berth or ~/.cache/berth, and holds up to\n"
-                "$BERTH_CACHE_SIZE (default: 2GiB).",
+     .details =
+         "ls lists it, the last used first. verify reads all of it and removes what is damaged; the exit code\n"
+         "is 1 if anything was. prune removes what was not used for longest. warm compiles the modules of images.\n"
+         "The cache is the folder $BERTH_CACHE_DIR, $XDG_CACHE_HOME/berth or ~/.cache/berth, and holds up to\n"
+         "$BERTH_CACHE_SIZE (default: 2GiB).",
      .options = kCacheOptions,
      .min_operands = 1,
-     .max_operands = 1,
      .operands = Complete::CacheAction,
      .run = cache_command},
+    {.name = "image",
+     .usage = "COMMAND [OPTION…] …",
+     .summary = "Make images of modules, keep them, and exchange them with registries",
+     .details = "`berth image help` says more. It is a program of its own, berth-image: beside this one or in $PATH.",
+     .options = {},
+     .first_operand_ends_options = true,
+     .run = image_command},
     {.name = "validate",
      .usage = "[OPTION…] FILE…",
      .summary = "Check modules",
@@ -146,6 +159,7 @@ constexpr Command kCommands[] = {
     {.name = "inspect",
      .usage = "[OPTION…] FILE",
      .summary = "Say what a module consists of, and what it needs to be granted",
+     .details = "FILE is a module, .wasm or .wat, or the name of an image that is kept here.",
      .options = kInspectOptions,
      .min_operands = 1,
      .max_operands = 1,
@@ -266,6 +280,12 @@ int load_error(const engine::LoadFailure& failure) {
     print_message(failure.message, failure.hint);
   }
   return kExitFailure;
+}
+
+int image_command(const Arguments& arguments) {
+  std::vector<std::string> words;
+  for (const std::string_view word : arguments.operands()) words.emplace_back(word);
+  return hand_over_to_image(words);
 }
 
 int version_command(const Arguments&) {

@@ -15,6 +15,7 @@ std::string help_page();
 
 int run_command(const Arguments& arguments);
 int compile_command(const Arguments& arguments);
+int image_command(const Arguments& arguments);
 int cache_command(const Arguments& arguments);
 int wast_command(const Arguments& arguments);
 int validate_command(const Arguments& arguments);

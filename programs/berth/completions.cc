@@ -18,7 +18,7 @@ std::string words(Complete complete) {
   } else if (complete == Complete::Tier) {
     out = "interp native auto";
   } else if (complete == Complete::CacheAction) {
-    out = "ls verify prune";
+    out = "ls verify prune warm";
   }
   return out;
 }

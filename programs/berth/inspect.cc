@@ -1,9 +1,12 @@
 // berth inspect
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 
 #include "berth/commands.h"
+#include "berth/hand_over.h"
 #include "berth/json.h"
 #include "berth/needs.h"
 #include "cli/output.h"
@@ -264,6 +267,15 @@ int inspect_command(const Arguments& arguments) {
   if (arguments.has("--wat") && arguments.has("--json"))
     return usage_error({"--wat and --json exclude each other", {}});
   const std::string path(arguments.operands()[0]);
+  if (may_name_image(path) && access(path.c_str(), F_OK) != 0) {
+    if (arguments.has("--wat"))
+      return usage_error(
+          {"--wat goes with a module", "`berth image unpack " + path + "` says where that of an image is"});
+    std::vector<std::string> words = {"inspect"};
+    if (arguments.has("--json")) words.emplace_back("--json");
+    words.insert(words.end(), {"--", path});
+    return hand_over_to_image(words);
+  }
   auto module = engine::read_module_file(path, config);
   if (!module) return load_error(module.error());
   Output out;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "berth/commands.h"
+#include "berth/hand_over.h"
 #include "cli/output.h"
 #include "cli/streams.h"
 
@@ -24,6 +25,8 @@ int help_command(std::span<char* const> words) {
 }
 
 int execute(const Command& command, std::span<char* const> words) {
+  // It has help of its own.
+  if (command.name == "image") return hand_over_to_image({words.begin(), words.end()});
   for (const std::string_view word : words) {
     if (word == "--help" || word == "-h") {
       Output out;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
 #include <cstdlib>
 
 #include "cli/output.h"
@@ -80,6 +81,23 @@ void choose_code(const std::string& path, bool is_artifact, bool by_default, eng
     }
   }
   config.code = std::move(source);
+}
+
+Result<bool> use_artifact(const std::string& path, const wasm::Module& module, bool by_default,
+                          engine::Config& config) {
+  engine::Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.is_open()) return fail(os_error(errno, "cannot open " + path));
+  const auto summary = TRY(engine::read_summary(file.get(), path));
+  const engine::CompilerOptions options{config.fuel, config.deterministic};
+  const engine::WantedArtifact wanted{engine::sha256(module.bytes), engine::artifact_options(options)};
+  if (const std::string why = engine::why_unfit(summary, wanted); !why.empty()) {
+    print_error("note: " + path + " is not used: " + why);
+    return false;
+  }
+  if (by_default) config.tier = engine::Tier::Native;
+  config.code =
+      engine::make_artifact_source(std::move(file), summary, options, engine::make_compiler_source({}, options));
+  return true;
 }
 
 }  // namespace berth::cli

@@ -19,4 +19,9 @@ Result<std::unique_ptr<engine::Cache>> open_cache();
 // such an artifact run natively. Says on standard error what is slower than it could be.
 void choose_code(const std::string& path, bool is_artifact, bool by_default, engine::Config& config);
 
+// Sets that the module's native code comes from the artifact at `path`, whoever compiled it: to name it is to trust it
+// as one trusts a program. False when it does not fit the module or this machine, after saying why; then nothing is
+// set. Fails with what keeps it from being read, or from being an artifact.
+Result<bool> use_artifact(const std::string& path, const wasm::Module& module, bool by_default, engine::Config& config);
+
 }  // namespace berth::cli

@@ -1,10 +1,13 @@
 // berth run
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
 
 #include "berth/commands.h"
+#include "berth/hand_over.h"
 #include "berth/needs.h"
 #include "berth/open_cache.h"
 #include "berth/termination.h"
@@ -66,7 +69,7 @@ class Run {
   std::unexpected<Stop> fail_with(runtime::InstantiationFailure failure, std::string_view path);
 
   const Arguments& arguments_;
-  const std::string path_;
+  std::string path_;
   engine::Config config_;
   runtime::StoreLimits limits_;
   wasi_p1::WasiConfig wasi_config_;
@@ -357,11 +360,23 @@ OrStop<int> Run::run() {
   if (auto arranged = termination::arrange(arguments_.has("--drain")); !arranged)
     return stop(arranged.error().to_string());
   TRY(read_options());
+  if (may_name_image(path_) && access(path_.c_str(), F_OK) != 0) {
+    auto module = module_of_image(path_);
+    if (!module) return std::unexpected(Stop{kExitFailure});
+    path_ = std::move(*module);
+  }
   TRY(read_grants());
   engine::FileKind kind{};
   auto decoded = engine::read_module_file(path_, config_, &kind);
   if (!decoded) return std::unexpected(Stop{load_error(decoded.error())});
-  choose_code(path_, kind == engine::FileKind::Artifact, !arguments_.has("--tier"), config_);
+  const bool by_default = !arguments_.has("--tier");
+  bool has_code = false;
+  if (const auto artifact = arguments_.value("--artifact")) {
+    auto used = use_artifact(std::string(*artifact), **decoded, by_default, config_);
+    if (!used) return stop("--artifact: " + used.error().to_string());
+    has_code = *used;
+  }
+  if (!has_code) choose_code(path_, kind == engine::FileKind::Artifact, by_default, config_);
   if (std::getenv("BERTH_VERBOSE") != nullptr)
     config_.background_note = [](const std::string& note) { print_message("berth: " + note, ""); };
   auto engine = engine::Engine::create(config_);

@@ -22,7 +22,10 @@ OUTSIDE = {
     "llvm/": ("src/compiler",),
     "llvm-c/": ("src/compiler",),
     "CLI/": ("programs",),
-    "openssl/": ("src/engine",),
+    "openssl/": ("src/engine", "src/oci"),
+    "archive": ("src/oci",),
+    "curl/": ("src/oci",),
+    "toml++/": ("src/container", "programs/berth-image"),
 }
 TABLES = "spec"
 

@@ -1,0 +1,65 @@
+// The program `berth-image`, which `berth image` hands over to: images of WebAssembly built, kept, pushed and pulled.
+// It never runs what is in them.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "berth-image/commands.h"
+#include "cli/streams.h"
+
+namespace berth::image {
+namespace {
+
+int execute(const cli::Command& command, std::span<char* const> words) {
+  for (const std::string_view word : words) {
+    if (word == "--help" || word == "-h") {
+      cli::Output out;
+      out << cli::help_page(command);
+      return out.finish(0);
+    }
+    if (word == "--") break;
+  }
+  const auto arguments = Arguments::parse(command, words);
+  if (!arguments) return cli::usage_error(arguments.error());
+  return command.run(*arguments);
+}
+
+int dispatch(std::span<char* const> words) {
+  if (words.empty()) {
+    cli::write_all(STDERR_FILENO, help_page());
+    return cli::kExitUsage;
+  }
+  const std::string_view first = words[0];
+  if (const cli::Command* command = find_command(first)) return execute(*command, words.subspan(1));
+  if (first == "help" || first == "--help" || first == "-h") {
+    const cli::Command* about = words.size() > 1 ? find_command(words[1]) : nullptr;
+    cli::Output out;
+    out << (about ? cli::help_page(*about) : help_page());
+    return out.finish(0);
+  }
+  if (first == "--version") {
+    cli::Output out;
+    out << "berth-image " BERTH_VERSION "\n";
+    return out.finish(0);
+  }
+  std::vector<std::string_view> names = {"help"};
+  for (const cli::Command& command : commands()) names.push_back(command.name);
+  const auto close = cli::nearest(first, names);
+  return cli::usage_error({"there is no command " + std::string(first),
+                           close.empty() ? "`berth image help` lists all commands"
+                                         : "did you mean berth image " + std::string(close) + "?"});
+}
+
+}  // namespace
+}  // namespace berth::image
+
+int main(int argc, char** argv) {
+  berth::cli::reserve_standard_streams();
+  // A full disk, a limit of file sizes and a reader that went away are errors like others.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  berth::cli::set_program_name("berth image");
+  return berth::image::dispatch({argv + std::min(argc, 1), argv + argc});
+}
