@@ -238,6 +238,7 @@ Result<int> Runtime::erase() {
   const std::string id = TRY(container_id());
   if (!exists(ContainerFolder::path_of(root_, id))) {
     const std::string runtime = TRY(runtime_of(id));
+    if (line_.has("--force") && !exists(root_of(runtime) + "/" + id)) return 0;
     return forward();
   }
   return in_worker([&] {

@@ -73,6 +73,22 @@ static int serve(void) {
   return 0;
 }
 
+#ifndef __wasm__
+// Prints what a server on this host says.
+static int fetch(int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+    printf("cannot connect: %s\n", strerror(errno));
+    return 1;
+  }
+  char part[4096];
+  for (ssize_t n; (n = read(fd, part, sizeof part)) > 0;) fwrite(part, 1, (size_t)n, stdout);
+  return 0;
+}
+#endif
+
 int main(int argc, char **argv) {
   const char *command = argc > 1 ? argv[1] : "";
   const char *word = argc > 2 ? argv[2] : "";
@@ -117,6 +133,9 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (!strcmp(command, "serve")) return serve();
+#ifndef __wasm__
+  if (!strcmp(command, "fetch")) return fetch(atoi(word));
+#endif
   printf("no command %s\n", command);
   return 99;
 }
