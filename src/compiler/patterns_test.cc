@@ -139,6 +139,17 @@ TEST(Patterns, StoresLookBeforeTheyWriteOnAArch64) {
   EXPECT_EQ(count(optimized(kStores), "load volatile i8"), 0u);
 }
 
+TEST(Patterns, MinimaOfConstantsAreQuiet) {
+  for (const char* target : {"x86_64-linux", "aarch64-linux"}) {
+    const std::string ir = optimized(R"(
+      (func (result i32) (i32.reinterpret_f32 (f32.min (f32.const 1) (f32.const nan:0x200000))))
+      (func (result i32) (i32x4.extract_lane 0
+        (f32x4.max (v128.const f32x4 nan:0x200000 1 1 1) (v128.const f32x4 1 1 1 1)))))",
+                                     "generic", false, target);
+    EXPECT_EQ(count(ir, "ret i32 2145386496"), 2u) << ir;
+  }
+}
+
 TEST(Patterns, MemoriesOf64BitsAreComparedOnceInALoop) {
   const std::string ir = optimized(R"((memory i64 1) (func (param $p i64) (param $n i64) (result f64) (local $s f64)
     (loop $next

@@ -28,13 +28,14 @@ Translator::Value Translator::fp(Value v) {
   return ir_.CreateSelect(ir_.CreateFCmpUNO(v, v), llvm::ConstantFP::getQNaN(t), v);
 }
 
-// The value with a signalling NaN made quiet, which is all that an operation with a neutral operand does.
+// The value with a signalling NaN made quiet, which is all that an operation with a neutral operand does. Also of
+// vectors.
 Translator::Value Translator::quiet(Value v) {
   llvm::Type* const t = v->getType();
   const unsigned bits = t->getScalarSizeInBits();
   const u64 quiet_bit = bits == 32 ? u64{1} << 22 : u64{1} << 51;
-  const Value raw = ir_.CreateBitCast(v, ir_.getIntNTy(bits));
-  const Value quieted = ir_.CreateBitCast(ir_.CreateOr(raw, ir_.getIntN(bits, quiet_bit)), t);
+  const Value raw = ir_.CreateBitCast(v, t->getWithNewType(ir_.getIntNTy(bits)));
+  const Value quieted = ir_.CreateBitCast(ir_.CreateOr(raw, llvm::ConstantInt::get(raw->getType(), quiet_bit)), t);
   return ir_.CreateSelect(ir_.CreateFCmpUNO(v, v), quieted, v);
 }
 
@@ -62,6 +63,9 @@ Translator::Value Translator::minimum(Value a, Value b, bool is_max) {
     const Value joined = ir_.CreateBitCast(is_max ? ir_.CreateAnd(one, other) : ir_.CreateOr(one, other), t);
     return fp(ir_.CreateSelect(ir_.CreateFCmpUNO(a, b), ir_.CreateFAdd(a, b), joined));
   }
+  // Of constants the instruction is not asked: LLVM computes with them, and leaves signalling NaNs as they are.
+  if (llvm::isa<llvm::Constant>(a)) a = quiet(a);
+  if (llvm::isa<llvm::Constant>(b)) b = quiet(b);
   return fp(ir_.CreateBinaryIntrinsic(is_max ? llvm::Intrinsic::maximum : llvm::Intrinsic::minimum, a, b));
 }
 
