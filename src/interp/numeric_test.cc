@@ -12,8 +12,10 @@
 namespace berth::interp {
 namespace {
 
+// As the processor does it, not the compiler that sees constants.
 template <Op kOp, typename... Args>
 auto run(Args... args) {
+  (..., [](auto& arg) { asm volatile("" : "+m"(arg)); }(args));
   return Numeric<kOp>::apply(args...);
 }
 

@@ -97,7 +97,9 @@ TEST(Artifact, IsNeverWritableAndNeverAnonymous) {
     EXPECT_EQ(flags[1], '-') << line;
     found |= flags == "r-xp";
   }
+#ifndef BERTH_EMULATED  // qemu keeps to itself what may be executed
   EXPECT_TRUE(found);
+#endif
 }
 
 TEST(Artifact, ModulesWithoutFunctionsHaveNoText) {
@@ -128,8 +130,8 @@ TEST(Artifact, ForeignOnesAreRefused) {
   EXPECT_FALSE(Artifact::open("/tmp", {}));
 
   auto parts = small();
-  parts.target = "aarch64-linux";
-  EXPECT_NE(refusal(parts).find("aarch64-linux"), std::string::npos);
+  parts.target = "pdp11-linux";
+  EXPECT_NE(refusal(parts).find("pdp11-linux"), std::string::npos);
   parts = small();
   parts.cpu = "future +sse2 +xop +fma4 +tbm";
   EXPECT_NE(refusal(parts).find("needs the processor"), std::string::npos);
