@@ -16,9 +16,13 @@ from setting import Runtime, main, wait_until
 CASES = {}
 
 
-def case(function):
-    CASES[function.__name__] = lambda folder, below: checked(function, Runtime(folder, below))
+def case(function, adopts=False):
+    CASES[function.__name__] = lambda folder, below: checked(function, Runtime(folder, below, adopts))
     return function
+
+
+def adopting_case(function):
+    return case(function, adopts=True)
 
 
 def checked(function, runtime):
@@ -59,7 +63,7 @@ def lifecycle(oci):
     oci("delete", "--force", name)
 
 
-@case
+@adopting_case
 def exit_codes(oci):
     """What a native program would be reported to have ended with, and 134 for a trap."""
     for code in (0, 7, 255):
@@ -264,7 +268,7 @@ def cgroup_file(hierarchy, name, first_version, second_version):
     raise AssertionError(f"no cgroup of {name}")
 
 
-@case
+@adopting_case
 def drain(oci):
     """SIGTERM, when the guest has asked to be told."""
     annotations = {"run.berth.drain": "true"}

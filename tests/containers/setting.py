@@ -1,7 +1,6 @@
 """What the container tests share: programs that are looked for, guests that are built, bundles, and a mount namespace in
 which every runtime finds the cgroups that it knows."""
 
-import contextlib
 import ctypes
 import json
 import os
@@ -37,7 +36,7 @@ def enter():
     if os.geteuid() != 0:
         skip("containers are made by root here; run the tests as root")
     if os.environ.get(INSIDE):
-        return
+        return reap_orphans()
     find("unshare", "util-linux")
     os.environ[INSIDE] = "1"
     # The hierarchies of version 1 without the one of version 2 that is mounted into their folder.
@@ -57,6 +56,22 @@ exec "$@"
         skip(f"this machine allows no mount namespace: {probe.stderr.strip()}")
     os.execvp("unshare", ["unshare", "-m", "--propagation", "private", "sh", "-c", prepare, "sh",
                           sys.executable, "-B", *sys.argv])
+
+
+def adopt_orphans():
+    """Makes processes whose parent ends children of this one, as engines' monitors do."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def reap_orphans():
+    """Goes on in a child, whose parent waits for what nobody else waits for, as an init does."""
+    adopt_orphans()
+    child = os.fork()
+    while child:
+        pid, status = os.wait()
+        if pid == child:
+            os._exit(abs(os.waitstatus_to_exitcode(status)))
 
 
 def build_guest(folder: Path):
@@ -118,16 +133,11 @@ def configuration(name, args, **more):
     return config
 
 
-def adopt_orphans():
-    """Makes processes whose parent ends children of this one, as engines' monitors do."""
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
-
-
 class Runtime:
-    """berth-oci over one runtime, its state in a folder of its own."""
+    """berth-oci over one runtime, its state in a folder of its own. With `adopts`, processes of containers become this
+    one's, and it must wait for them."""
 
-    def __init__(self, folder: Path, below: str):
+    def __init__(self, folder: Path, below: str, adopts=False):
         self.folder = folder
         self.berth = Path(os.environ["BERTH"]).resolve()
         self.program = self.berth.with_name("berth-oci")
@@ -139,7 +149,8 @@ class Runtime:
         self.environment.pop("LISTEN_FDS", None)
         self.wasm, self.native = build_guest(folder)
         self.count = 0
-        adopt_orphans()
+        if adopts:
+            adopt_orphans()
 
     def bundle(self, args, rootfs=(), **more):
         """A new bundle with the guests in its root filesystem, as /guest.wasm and /bin/guest; its name is also a
@@ -206,16 +217,7 @@ class Runtime:
         return json.loads(self("state", name))
 
     def wait_stopped(self, name):
-        def reap():  # a namespace does not end before what was executed in it is waited for
-            while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG):
-                continue
-
-        def stopped():
-            with contextlib.suppress(ChildProcessError):
-                reap()
-            return self.state(name)["status"] == "stopped"
-
-        wait_until(stopped, f"{name} to stop")
+        wait_until(lambda: self.state(name)["status"] == "stopped", f"{name} to stop")
 
     def delete(self, name):
         self("delete", "--force", name)
