@@ -66,7 +66,8 @@ class ArchiveWriter {
   explicit ArchiveWriter(const std::string& path)
       : path_(path), scratch_(path + ".berth-" + std::to_string(getpid())), archive_(archive_write_new()) {}
   std::unexpected<Error> failed() const {
-    const char* text = archive_error_string(archive_.get());
+    const int error = archive_errno(archive_.get());
+    const char* text = error > 0 ? std::strerror(error) : archive_error_string(archive_.get());
     return problem("cannot write " + path_ + ": " + (text ? text : "no memory"));
   }
 

@@ -19,7 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-constexpr int kMostTries = 6, kConnectTries = 3;
+constexpr int kMostTries = 5, kConnectTries = 3;
 constexpr milliseconds kFirstPause = 250ms, kLongestPause = 30s;
 // What proxies in front of registries usually let through.
 constexpr u64 kUsualChunk = u64{16} << 20;
@@ -52,6 +52,14 @@ std::optional<u64> parse_number(std::string_view text) {
 std::string printable(std::string_view text, size_t most) {
   std::string out;
   for (const char c : text.substr(0, most)) out += static_cast<u8>(c) < 0x20 || c == 0x7F ? ' ' : c;
+  return out;
+}
+
+// In one header, since some proxies keep only one.
+std::string accept_manifests() {
+  std::string out = "Accept: ";
+  for (const std::string_view type : {media::kIndex, media::kManifest, media::kDockerIndex, media::kDockerManifest})
+    out += (out.ends_with(' ') ? "" : ", ") + std::string(type);
   return out;
 }
 
@@ -355,8 +363,7 @@ Result<> Registry::check_login() {
 
 Result<std::optional<FetchedManifest>> Registry::find_manifest(const std::string& target) {
   Request get{.url = url("/manifests/" + target), .most_body = kMostManifest};
-  for (const std::string_view type : {media::kIndex, media::kManifest, media::kDockerIndex, media::kDockerManifest})
-    get.headers.push_back("Accept: " + std::string(type));
+  get.headers = {accept_manifests()};
   Response response = TRY(request(std::move(get), "cannot pull"));
   if (response.status == 404) return std::nullopt;
   if (response.status != 200) return fail(refusal(response, "cannot pull"));
@@ -391,8 +398,7 @@ Result<FetchedManifest> Registry::manifest(const std::string& target) {
 
 Result<bool> Registry::has_manifest(const Digest& digest) {
   Request head{.method = "HEAD", .url = url("/manifests/" + digest.to_string())};
-  for (const std::string_view type : {media::kIndex, media::kManifest, media::kDockerIndex, media::kDockerManifest})
-    head.headers.push_back("Accept: " + std::string(type));
+  head.headers = {accept_manifests()};
   return TRY(request(std::move(head), "cannot look for")).status == 200;
 }
 

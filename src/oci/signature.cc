@@ -107,6 +107,7 @@ Result<bool> verify_signature(std::string_view payload, std::string_view signatu
 Result<SignatureRequirement> require_key(const std::string& key_file) {
   SignatureRequirement out;
   out.source = key_file;
+  out.asked_by = "--verify-key";
   out.keys.push_back(TRY(read_text(key_file)));
   auto usable = verify_signature("", "", out.keys[0]);
   if (!usable) return problem(key_file + ": " + usable.error().detail());
@@ -117,6 +118,7 @@ namespace {
 
 Result<SignatureRequirement> read_requirement(const json::Value& value, const std::string& path) {
   SignatureRequirement out;
+  out.asked_by = "the policy in " + path;
   std::vector<std::string> files;
   if (const auto file = value.text_at({"keyPath"}); !file.empty()) files.emplace_back(file);
   if (const json::Value* list = value.find("keyPaths")) {
@@ -212,8 +214,7 @@ Result<> check_signatures(Registry& registry, const Reference& reference, const 
   if (policy.rejects) return problem("the policy in " + policy.source + " does not allow " + name);
   if (policy.requirements.empty()) return {};
   const auto signatures = TRY(fetch_signatures(registry, digest));
-  const std::string asks =
-      policy.source.empty() ? "--verify-key asks for one" : "the policy in " + policy.source + " asks for one";
+  const std::string asks = policy.requirements.back().asked_by + " asks for one";
   if (signatures.empty())
     return problem(
         name + " has no signature, and " + asks,

@@ -18,6 +18,7 @@ Result<bool> verify_signature(std::string_view payload, std::string_view signatu
 struct SignatureRequirement {
   std::vector<std::string> keys;  // PEM; one of them must have signed
   std::string source;             // of the keys, for messages: a file
+  std::string asked_by;           // for messages: "--verify-key"
   enum class Identity : u8 { Repository, Exact, RepoDigestOrExact, Fixed } identity = Identity::Repository;
   std::string fixed;  // what the signature must name, for Fixed: a repository, or a reference with a tag
 };

@@ -27,7 +27,7 @@ std::unexpected<Error> cannot(const std::string& what, const std::string& path, 
   std::string hint;
   if (error == ENOSPC || error == EDQUOT)
     hint = "make room there, or name another folder in $BERTH_IMAGES; `berth image rm` frees what images take";
-  if (error == EACCES || error == EPERM || error == EROFS)
+  if (error == EACCES || error == EPERM || error == EROFS || error == ENOENT || error == ENOTDIR)
     hint = "name a folder that you may write to in $BERTH_IMAGES";
   return problem("cannot " + what + " " + path + ": " + std::strerror(error), hint);
 }

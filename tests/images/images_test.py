@@ -1,124 +1,15 @@
 #!/usr/bin/env python3
-"""Tests of `berth image`: images_test.py CASE. Exits 77 where it cannot check.
+"""What `berth image` does when all is well: images_test.py CASE. Exits 77 where it cannot check."""
 
-The program under test is found in $BERTH, the others beside it. Each case has a folder, a store and a registry of its own.
-"""
-
+import hashlib
 import json
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
-import traceback
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
-from registry import Proxy, Registry, have, make_authority
-
-EXIT_SKIPPED = 77
-SECONDS = 120
-
-# Prints its arguments and variable WHO, copies what is in /data/in to /data/out if it can, and ends with 7.
-GREET = r"""
-#include <stdio.h>
-#include <stdlib.h>
-int main(int argc, char** argv) {
-  for (int i = 0; i < argc; i++) printf("%s\n", argv[i]);
-  if (getenv("WHO")) printf("WHO=%s\n", getenv("WHO"));
-  FILE* in = fopen("/data/in", "r");
-  FILE* out = in ? fopen("/data/out", "w") : NULL;
-  for (int c; out && (c = fgetc(in)) != EOF;) fputc(c, out);
-  if (out) fclose(out);
-  return 7;
-}
-"""
-
-
-def skip(reason):
-    print(f"SKIPPED: {reason}")
-    sys.exit(EXIT_SKIPPED)
-
-
-def need(*programs):
-    missing = have(*programs)
-    if missing:
-        skip(f"not installed: {', '.join(missing)} (./dev setup installs packages_images)")
-
-
-class Machine:
-    """A folder with a module in it, and a store of images."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.berth = Path(os.environ["BERTH"]).resolve()
-        self.store = folder / "images"
-        self.environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "HOME": str(folder / "home"),
-                            "XDG_RUNTIME_DIR": str(folder / "run"), "BERTH_IMAGES": str(self.store),
-                            "BERTH_CACHE_DIR": str(folder / "cache"), "LC_ALL": "C.UTF-8"}
-        self.environment |= {key: value for key, value in os.environ.items() if key.endswith("SAN_OPTIONS")}
-        (folder / "home").mkdir()
-        (folder / "run").mkdir(mode=0o700)
-        self.stops = []
-        need("clang-19")
-        (folder / "app.c").write_text(GREET)
-        done = self.run("clang-19", "--target=wasm32-wasi", "-O1", "-s", "-o", "app.wasm", "app.c")
-        if done.returncode != 0:
-            skip(f"no toolchain for WASI (./dev setup installs packages_programs): {done.stderr}")
-
-    def __call__(self, *words, code=0, **options):
-        options.setdefault("env", self.environment)
-        options.setdefault("cwd", self.folder)
-        done = subprocess.run([self.berth, *map(str, words)], capture_output=True, text=True, timeout=SECONDS,
-                              stdin=options.pop("stdin", subprocess.DEVNULL), **options)
-        assert code is None or done.returncode == code, \
-            f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout, done.stderr
-
-    def image(self, *words, **options):
-        return self("image", *words, **options)
-
-    def fails(self, *words, says=(), **options):
-        """The command fails with 1 and says all of that on standard error."""
-        out, err = self.image(*words, code=1, **options)
-        for text in [says] if isinstance(says, str) else says:
-            assert text in err, f"{words}: {text!r} expected, said {err!r}"
-        return err
-
-    def elsewhere(self, name="other"):
-        """The environment with another store."""
-        return self.environment | {"BERTH_IMAGES": str(self.folder / name)}
-
-    def registry(self, name="registry", **options):
-        need("docker-registry")
-        registry = Registry(self.folder / name, **options)
-        self.stops.append(registry.stop)
-        return registry
-
-    def proxy(self, registry):
-        proxy = Proxy(registry)
-        self.stops.append(proxy.stop)
-        return proxy
-
-    def run(self, *words, **options):
-        done = subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=SECONDS,
-                              env=options.pop("env", self.environment), cwd=self.folder, **options)
-        return done
-
-    def must(self, *words, **options):
-        done = self.run(*words, **options)
-        assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout
-
-    def build(self, name, *words, **options):
-        """Builds an image; its digest."""
-        out, _ = self.image("build", "-t", name, "--no-compile", *words, "app.wasm", **options)
-        return out.strip().partition("@")[2]
-
-    def blobs(self, store=None):
-        return sorted(p.name for p in ((store or self.store) / "blobs/sha256").iterdir())
-
-
-PLAIN = "--tls-verify=false"
+from machine import PLAIN, main, need, skip
+from registry import make_authority
 
 
 def push_and_pull(m):
@@ -222,15 +113,192 @@ def deterministic(m):
     assert m("run", "localhost/app:6", code=7)[0] == "app.wasm\n"
 
 
+def build_options(m):
+    """What a manifest file and options say ends up in the image, and what is wrong with them is said."""
+    (m.folder / "conf").mkdir()
+    (m.folder / "conf/app.conf").write_text("port = 1")
+    (m.folder / "conf/sub").mkdir()
+    (m.folder / "conf/sub/tool").write_text("x")
+    (m.folder / "conf/sub/tool").chmod(0o755)
+    shutil.copy(m.folder / "app.wasm", m.folder / "tool.wasm")
+    (m.folder / "image.toml").write_text("""
+modules = ["app.wasm", "tool.wasm"]
+entrypoint = "app.wasm"
+args = ["serve", "--now"]
+user = "1000:1000"
+author = "somebody"
+[env]
+LANG = "C"
+[files]
+"/etc/app" = "conf"
+[labels]
+"org.opencontainers.image.source" = "here"
+[annotations]
+"a.b" = "c"
+[asks]
+dirs = ["/data", "/etc/app:ro"]
+listen = ["0.0.0.0:8080"]
+""")
+    m.image("build", "-t", "app:1", "--no-compile", "--manifest", "image.toml", "--env", "WHO=me", "--label", "l=1")
+    seen = {p: json.loads(m.image("inspect", "--json", "--platform", p, "app:1")[0])["shown"]
+            for p in ("linux/amd64", "linux/arm64", "wasi/wasm")}
+    amd64, wasm = seen["linux/amd64"], seen["wasi/wasm"]
+    assert amd64["entrypoint"] == ["/.berth/berth", "run", "--inherit-env", "--dir", "/data", "--dir", "/etc/app:ro",
+                                   "--tcp-listen", "0.0.0.0:8080", "--", "/app.wasm"], amd64
+    assert wasm["entrypoint"] == ["/app.wasm"] and seen["linux/arm64"]["entrypoint"] == ["/app.wasm"]
+    assert seen["linux/arm64"]["labels"]["berth.needs"] == "berth" and "berth.needs" not in amd64["labels"]
+    assert wasm["annotations"]["module.wasm.image/variant"] == "compat"
+    for face in seen.values():
+        assert face["arguments"] == ["serve", "--now"] and face["user"] == "1000:1000" and face["author"] == "somebody"
+        assert face["environment"] == ["LANG=C", "WHO=me", "BERTH_ROOT=ro", "BERTH_TCP_LISTEN=0.0.0.0:8080"], face
+        labels = {"org.opencontainers.image.source": "here", "l": "1", "berth.module": "/app.wasm",
+                  "berth.asks.dirs": "/data /etc/app:ro", "run.berth.tcp-listen": "0.0.0.0:8080", "run.berth.root": "ro"}
+        assert labels.items() <= face["labels"].items(), face["labels"]
+        assert face["annotations"]["a.b"] == "c" and face["annotations"]["run.berth.root"] == "ro"
+    text = m.image("inspect", "app:1")[0]
+    for words in ("to listen on 0.0.0.0:8080", "/data /etc/app:ro", "somebody", "it works with files"):
+        assert words in text, text
+    module = m.image("unpack", "app:1")[0].strip()
+    root = module.removesuffix("/app.wasm")
+    assert open(f"{root}/etc/app/app.conf").read() == "port = 1" and os.access(f"{root}/etc/app/sub/tool", os.X_OK)
+    assert open(f"{root}/tool.wasm", "rb").read() == (m.folder / "app.wasm").read_bytes()
+
+    for text, says in {"modules = 'x'": "modules is no array", "x = 1": "x is unknown", "[asks]\nnet = 1": "asks.net is",
+                       "modules = [": "image.toml:1", "[env]\nA = 1": "env.A is no string",
+                       "modules = ['none.wasm']": "none.wasm"}.items():
+        (m.folder / "image.toml").write_text(text)
+        m.fails("build", "-t", "bad", "--manifest", "image.toml", says=says)
+    (m.folder / "text.wasm").write_text("(module)")
+    (m.folder / "bad.wasm").write_bytes(b"\0asm\1\0\0\0\xff")
+    m.fails("build", "-t", "bad", "text.wasm", says="is no WebAssembly module")
+    m.fails("build", "-t", "bad", "bad.wasm", says="bad.wasm")
+    for words, says in ((("app.wasm",), "the image has no name"), (("-t", "Bad", "app.wasm"), "names are lower case"),
+                        (("-t", "x"), "no module was named"), (("-t", "x", "--entrypoint", "y", "app.wasm"), "none of"),
+                        (("-t", "x", "--file", "app.c:x/../y", "app.wasm"), "can be no path"),
+                        (("-t", "x", "--file", "app.c:/app.wasm", "app.wasm"), "two files are called"),
+                        (("-t", "x", "--user", "me", "app.wasm"), "takes numbers"),
+                        (("-t", "x", "--format", "artifact", "app.wasm", "tool.wasm"), "one module")):
+        out, err = m.image("build", "--no-compile", *words, code=2)
+        assert says in err, f"{words}: {err}"
+    assert m.image("ls")[0].count("\n") == 2
+
+
+def artifact(m):
+    """The CNCF's artifact: made, exchanged, run; and one that somebody else made of a component."""
+    need("skopeo")
+    r = m.registry()
+    name = f"{r.host}/artifact:1"
+    m.image("build", "-t", name, "--format", "artifact", "app.wasm")
+    m.image("push", PLAIN, name)
+    manifest = json.loads(m.must("skopeo", "inspect", "--raw", PLAIN, f"docker://{name}"))
+    module = (m.folder / "app.wasm").read_bytes()
+    assert manifest["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert manifest["config"]["mediaType"] == "application/vnd.wasm.config.v0+json"
+    [layer] = manifest["layers"]
+    assert (layer["mediaType"], layer["digest"]) == ("application/wasm", "sha256:" + hashlib.sha256(module).hexdigest())
+    _, _, config = r.request("GET", f"/v2/artifact/blobs/{manifest['config']['digest']}")
+    assert json.loads(config) == {"created": "1970-01-01T00:00:00Z", "architecture": "wasm", "os": "wasip1",
+                                  "layerDigests": [layer["digest"]]}
+    other = m.elsewhere()
+    m.image("pull", PLAIN, name, env=other)
+    assert m("run", name, "x", code=7, env=other)[0] == "module.wasm\nx\n"
+    assert "an artifact of WebAssembly, wasip1" in m.image("inspect", name, env=other)[0]
+
+    # (component (import "wasi:cli/run" (func (type 0))) (export "a" (func 0))), its types left out.
+    name_a, name_b = b"wasi:cli/stdin@0.2.0", b"wasi:cli/run@0.2.0"
+    imports = bytes([1, 0, len(name_a)]) + name_a + bytes([5, 0])
+    exports = bytes([1, 0, len(name_b)]) + name_b + bytes([5, 0, 0])
+    component = b"\0asm\x0d\0\1\0" + bytes([10, len(imports)]) + imports + bytes([11, len(exports)]) + exports
+    (m.folder / "component.wasm").write_bytes(component)
+    m.image("build", "-t", "component:1", "--format", "artifact", "component.wasm")
+    [config] = [json.loads(text) for text in ((m.store / "blobs/sha256" / b).read_bytes() for b in m.blobs())
+                if b"component" in text and text.startswith(b"{") and b"wasip2" in text]
+    assert config["component"] == {"exports": [name_b.decode()], "imports": [name_a.decode()]}, config
+
+
+def save_and_load(m):
+    """Archives, exchanged with skopeo in both directions; damaged ones are refused."""
+    need("skopeo")
+    digest = m.build("app:1")
+    m.image("save", "-o", "app.tar", "app:1")
+    first = (m.folder / "app.tar").read_bytes()
+    m.image("save", "-o", "app.tar", "app:1")
+    assert (m.folder / "app.tar").read_bytes() == first
+    seen = json.loads(m.must("skopeo", "inspect", "oci-archive:app.tar"))
+    assert seen["Digest"] == digest
+    other = m.elsewhere()
+    assert m.image("load", "-i", "app.tar", env=other)[0].strip() == f"localhost/app:1@{digest}"
+    assert m("run", "localhost/app:1", code=7, env=other)[0] == "app.wasm\n"
+    m.must("skopeo", "copy", "oci-archive:app.tar", "oci-archive:one.tar:localhost/one:1")
+    m.image("load", "-i", "one.tar", env=other)
+    assert "linux/amd64" in m.image("ls", env=other)[0]
+    third = m.elsewhere("third")
+    for at in range(2000, len(first), len(first) // 7):
+        (m.folder / "bad.tar").write_bytes(first[:at] + bytes([first[at] ^ 0x55]) + first[at + 1:])
+        done = m.image("load", "-i", "bad.tar", env=third, code=None)
+        if "cannot load" not in done[1]:  # between two files, where nothing is
+            m("run", "localhost/app:1", code=7, env=third)
+            m.image("rm", "app:1", env=third)
+    (m.folder / "bad.tar").write_bytes(first[:len(first) // 2])
+    m.fails("load", "-i", "bad.tar", env=third, says="cannot load bad.tar")
+    assert m.image("ls", env=third)[0] == ""
+    m.fails("save", "-o", "/nonexistent/x.tar", "app:1", says="cannot write")
+
+
+def concurrent(m):
+    """Many processes that build, pull and remove at once; nothing is lost and nothing is left."""
+    r = m.registry()
+    name = f"{r.host}/app:1"
+    m.build(name)
+    m.image("push", PLAIN, name)
+    other = m.elsewhere()
+
+    def work(i):
+        if i % 4 == 0:
+            m.image("build", "-t", f"built:{i}", "--arch", "none", "--label", f"i={i}", "app.wasm", env=other)
+        m.image("tag", name, f"tagged:{i}", env=other) if i % 4 == 3 else m.image("pull", PLAIN, name, env=other)
+        if i % 4 == 1:
+            m.image("rm", f"tagged:{i - 2}", env=other, code=None)
+        assert m("run", name, str(i), code=7, env=other)[0] == f"app.wasm\n{i}\n"
+
+    m.image("pull", PLAIN, name, env=other)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(16)))
+    names = [row["name"] for row in json.loads(m.image("ls", "--json", env=other)[0])]
+    assert {f"localhost/built:{i}" for i in (0, 4, 8, 12)} < set(names), names
+    m.image("rm", *names, env=other)
+    m.image("rm", "none", env=other, code=1)
+    assert m.blobs(m.folder / "other") == [], m.blobs(m.folder / "other")
+    assert not any((m.folder / "other" / part).iterdir() for part in ("ingest", "unpacked") if
+                   list((m.folder / "other" / part).iterdir()))
+
+
+def ahead_of_time(m):
+    """Native code in the image, at pull, and by `berth cache warm`."""
+    r = m.registry()
+    name = f"{r.host}/app:1"
+    m.image("build", "-t", name, "--cpu", "generic", "app.wasm")
+    face = json.loads(m.image("inspect", "--json", "--platform", "linux/amd64", name)[0])["shown"]
+    assert "--artifact" in face["entrypoint"] and face["labels"]["berth.native"] == "x86_64-linux generic", face
+    m.image("push", PLAIN, name)
+    m.image("pull", PLAIN, "--compile", name, env=m.elsewhere())
+    assert "app.wasm" in m("cache", "ls")[0]
+    m("cache", "prune", "--all")
+    m("cache", "warm", name)
+    out = m("cache", "ls")[0]
+    assert out.startswith("1 artifact") or "1 artifact," in out, out
+    no_compiler = m.environment | {"BERTH_COMPILER": "/nonexistent"}
+    assert m("run", "--tier", "native", name, code=7, env=no_compiler)[0] == "app.wasm\n"
+    # The artifact of the Linux face: taken because it is named, whoever made it.
+    m("compile", "--cpu", "generic", "-o", "native.berth", "app.wasm")
+    foreign = m.environment | {"BERTH_CACHE_DIR": str(m.folder / "none"), "BERTH_COMPILER": "/nonexistent"}
+    out, err = m("run", "--artifact", "native.berth", "app.wasm", code=7, env=foreign)
+    assert (out, err) == ("app.wasm\n", ""), err
+    (m.folder / "other.wasm").write_bytes((m.folder / "app.wasm").read_bytes() + b"\0\2\1x")
+    out, err = m("run", "--artifact", "native.berth", "other.wasm", code=7, env=foreign)
+    assert out == "other.wasm\n" and "it is of another module" in err, err
+    assert "cannot open" in m("run", "--artifact", "none.berth", "app.wasm", code=1)[1]
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="berth-images-") as scratch:
-        machine = Machine(Path(scratch))
-        try:
-            globals()[sys.argv[1]](machine)
-        except AssertionError as error:
-            traceback.print_exc()
-            print(f"FAILED: {error}")
-            sys.exit(1)
-        finally:
-            for stop in reversed(machine.stops):
-                stop()
+    main(globals())

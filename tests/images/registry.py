@@ -73,13 +73,13 @@ class Registry:
 
 class Proxy:
     """Passes requests on to a registry. `before(handler)` may answer itself and return True; `body(path, bytes)` may
-    change what comes back; `cut(handler)` gives after how many bytes of a body the connection is cut, or None."""
+    change what comes back; `cut(handler, size)` gives after how many bytes of a body of that size the connection is cut, or None."""
 
     def __init__(self, registry):
         self.registry = registry
         self.before = lambda handler: False
         self.body = lambda path, data: data
-        self.cut = lambda handler: None
+        self.cut = lambda handler, size: None
         self.pause = 0
         self.requests = []
         proxy = self
@@ -105,8 +105,10 @@ class Proxy:
                 if proxy.before(self):
                     return
                 connection = http.client.HTTPConnection("127.0.0.1", proxy.registry.port, timeout=SECONDS)
-                headers = {k: v for k, v in self.headers.items()}
-                connection.request(self.command, self.path, self.sent or None, headers)
+                connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                for name, value in self.headers.items():
+                    connection.putheader(name, value)
+                connection.endheaders(self.sent)
                 answer = connection.getresponse()
                 data = answer.read()
                 if self.command == "GET" and answer.status in (200, 206):
@@ -118,7 +120,7 @@ class Proxy:
                 length = answer.getheader("Content-Length") if self.command == "HEAD" else len(data)
                 self.send_header("Content-Length", str(length))
                 self.end_headers()
-                cut = proxy.cut(self)
+                cut = proxy.cut(self, len(data))
                 if cut is not None:
                     self.wfile.write(data[:cut])
                     self.wfile.flush()
