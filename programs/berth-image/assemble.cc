@@ -149,7 +149,8 @@ Result<Descriptor> Assembler::linux_face(const Machine& machine, const Layer& co
     config.labels[kLabelNative] = machine.native_for;
     more[kLabelNative] = machine.native_for;
   }
-  config.entrypoint.insert(config.entrypoint.end(), {"--", plan_.entry});
+  // The name under which berth-oci starts it, too.
+  config.entrypoint.insert(config.entrypoint.end(), {"--argv0", plan_.entry, "--", plan_.entry});
   std::vector<const Layer*> layers = {&own[0], &content};
   if (own.size() > 1) layers.push_back(&own[1]);
   return add_face(config, layers, more);

@@ -161,8 +161,9 @@ Result<std::optional<Runtime::Planned>> Runtime::plan() {
   planned.record.cgroup = config.text_at({"linux", "cgroupsPath"});
 
   EntryPoint entry;
-  const json::Value* process = config.find("process");
-  const std::vector<std::string> args = process ? texts(process->find("args")) : std::vector<std::string>();
+  json::Value* process = config.find("process");
+  const std::vector<std::string> args =
+      container::without_image_launcher(process ? texts(process->find("args")) : std::vector<std::string>());
   if (!args.empty()) {
     // What is wrong with a root filesystem is for the runtime to say.
     if (const auto files = ContainerFiles::planned(config, planned.bundle)) {
@@ -176,6 +177,7 @@ Result<std::optional<Runtime::Planned>> Runtime::plan() {
     container::declare_1_0(config);
     return planned;
   }
+  process->set("args", container::array_of(args));
   if (node_.berth.empty()) {
     return fail(ErrorCode::NotSupported,
                 entry.path +

@@ -145,6 +145,20 @@ TEST(Rewrite, FindsTheCommandBehindAnInit) {
   EXPECT_EQ(command_position({"/run/podman-init", "--"}), 0u);
 }
 
+TEST(Rewrite, LeavesOutTheBerthThatAnImageBrings) {
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(without_image_launcher({"/.berth/berth", "run", "--dir", "/", "--", "/app.wasm", "--", "x"}),
+            (Words{"/app.wasm", "--", "x"}));
+  EXPECT_EQ(without_image_launcher({"/dev/init", "--", "/.berth/berth", "run", "--", "/app.wasm"}),
+            (Words{"/dev/init", "--", "/app.wasm"}));
+  for (const Words& other :
+       {Words{}, Words{"/.berth/berth"}, Words{"/.berth/berth", "run", "/app.wasm", "x"},
+        Words{"/.berth/berth", "run", "x", "--"}, Words{"/.berth/berth", "version", "--", "/app.wasm"},
+        Words{"/usr/bin/berth", "run", "--", "/app.wasm"}}) {
+    EXPECT_EQ(without_image_launcher(other), other);
+  }
+}
+
 TEST(Settings, AnnotationsCountBeforeVariables) {
   auto settings = read_settings(
       parsed(R"({"process":{"env":["BERTH_TCP_LISTEN=[::]:80, 0.0.0.0:81","BERTH_DRAIN=true","BERTH_OTHER=x"]},)"

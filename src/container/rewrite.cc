@@ -15,6 +15,8 @@ namespace {
 // and images may be read-only.
 constexpr std::string_view kBelowDev = "/dev/.berth/berth";
 constexpr std::string_view kBelowRoot = "/.berth/berth";
+// Where images bring theirs (docs/images.md).
+constexpr std::string_view kImageLauncher = "/.berth/berth";
 
 // What berth calls and older seccomp profiles do not know.
 constexpr std::string_view kSystemCalls[] = {"eventfd2", "getrandom", "madvise",     "openat2",     "ppoll",
@@ -131,6 +133,14 @@ std::string mount_berth(json::Value& config, const std::string& berth) {
 
 size_t command_position(const std::vector<std::string>& args) {
   return args.size() > 2 && args[1] == "--" && contains(kInits, args[0]) ? 2 : 0;
+}
+
+std::vector<std::string> without_image_launcher(std::vector<std::string> args) {
+  const auto launcher = args.begin() + static_cast<std::ptrdiff_t>(command_position(args));
+  if (args.end() - launcher < 4 || launcher[0] != kImageLauncher || launcher[1] != "run") return args;
+  const auto dashes = std::find(launcher, args.end(), "--");
+  if (args.end() - dashes >= 2) args.erase(launcher, dashes + 1);
+  return args;
 }
 
 std::vector<std::string> wasm_command(const Launcher& launcher, const EntryPoint& entry, std::string_view cwd,

@@ -28,6 +28,11 @@ struct Rewritten {
 // place in a container's arguments where its own command is.
 size_t command_position(const std::vector<std::string>& args);
 
+// The arguments without the Berth that an image of `berth image build` brings for machines that have none: its entry
+// point is "/.berth/berth run OPTION… -- MODULE", and the node decides itself how a module is run. Others stay as they
+// are.
+std::vector<std::string> without_image_launcher(std::vector<std::string> args);
+
 // The words that run `entry` in place of `args`, whose first one is the name that was given for it.
 std::vector<std::string> wasm_command(const Launcher& launcher, const EntryPoint& entry, std::string_view cwd,
                                       const std::vector<std::string>& environment, std::vector<std::string> args);

@@ -144,7 +144,7 @@ listen = ["0.0.0.0:8080"]
             for p in ("linux/amd64", "linux/arm64", "wasi/wasm")}
     amd64, wasm = seen["linux/amd64"], seen["wasi/wasm"]
     assert amd64["entrypoint"] == ["/.berth/berth", "run", "--inherit-env", "--dir", "/data", "--dir", "/etc/app:ro",
-                                   "--tcp-listen", "0.0.0.0:8080", "--", "/app.wasm"], amd64
+                                   "--tcp-listen", "0.0.0.0:8080", "--argv0", "/app.wasm", "--", "/app.wasm"], amd64
     assert wasm["entrypoint"] == ["/app.wasm"] and seen["linux/arm64"]["entrypoint"] == ["/app.wasm"]
     assert seen["linux/arm64"]["labels"]["berth.needs"] == "berth" and "berth.needs" not in amd64["labels"]
     assert wasm["annotations"]["module.wasm.image/variant"] == "compat"
