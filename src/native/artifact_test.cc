@@ -97,9 +97,10 @@ TEST(Artifact, IsNeverWritableAndNeverAnonymous) {
     EXPECT_EQ(flags[1], '-') << line;
     found |= flags == "r-xp";
   }
-#ifndef BERTH_EMULATED  // qemu keeps to itself what may be executed
-  EXPECT_TRUE(found);
+#ifdef BERTH_EMULATED
+  found = true;  // qemu keeps to itself what may be executed
 #endif
+  EXPECT_TRUE(found);
 }
 
 TEST(Artifact, ModulesWithoutFunctionsHaveNoText) {
