@@ -62,7 +62,7 @@ void check(bool condition) {
 
 void run(std::span<const u8> bytes) {
   const size_t piece = bytes.empty() ? 1 : 1 + bytes[bytes.size() / 2] % 64;
-  auto whole = decode::decode_module({bytes.begin(), bytes.end()}, {}, limits());
+  auto whole = decode::decode_module(std::vector<u8>(bytes.begin(), bytes.end()), {}, limits());
   check(outcome(whole) == outcome(decode_in_pieces(bytes, piece, nullptr)));
 
   Loader at_once;

@@ -47,7 +47,7 @@ void check_print(const wasm::Module& module, text::PrintOptions options) {
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, std::size_t size) {
   const std::string_view source(reinterpret_cast<const char*>(data), size);
   if (auto parsed = text::parse_module(source)) {
-    auto module = decode::decode_module(parsed->binary);
+    auto module = decode::decode_module(std::move(parsed->binary));
     const Result<> valid = module ? validate::validate_module(*module) : Result<>();
     if (!module) (void)text::render("fuzz.wat", source, module.error(), &parsed->map);
     if (module) {

@@ -132,18 +132,23 @@ std::optional<UsageError> read_options(const Arguments& arguments, compiler::Opt
 }
 
 Result<wasm::Module> read_module(const std::string& input, u32 jobs) {
-  auto bytes = TRY(input == "-" ? os::read_descriptor(STDIN_FILENO, "standard input") : os::read_file(input));
-  if (!decode::has_wasm_magic(bytes) || decode::is_component(bytes)) {
+  const auto bytes = std::make_shared<const std::vector<u8>>(
+      TRY(input == "-" ? os::read_descriptor(STDIN_FILENO, "standard input") : os::read_file(input)));
+  if (!decode::has_wasm_magic(*bytes) || decode::is_component(*bytes)) {
     return fail(ErrorCode::NotSupported, "files other than modules in binary form");
   }
-  // Whoever runs the module decides what it may use.
-  wasm::FeatureSet features;
-  for (const auto& feature : wasm::all_features()) features.enable(feature.feature);
-  auto module = TRY(decode::decode_module(std::move(bytes), features, {}));
   validate::Options options;
   options.threads = jobs != 0 ? jobs : std::max(1u, std::thread::hardware_concurrency());
-  TRY(validate::validate_module(module, options));
-  return module;
+  auto read = [&](const wasm::FeatureSet& features) -> Result<wasm::Module> {
+    auto module = TRY(decode::decode_module(Bytes(*bytes, bytes), features, {}));
+    TRY(validate::validate_module(module, options));
+    return module;
+  };
+  // Whoever runs the module decides what it may use; the artifact says whether that is more than is usual.
+  if (auto usual = read({})) return usual;
+  wasm::FeatureSet features;
+  for (const auto& feature : wasm::all_features()) features.enable(feature.feature);
+  return read(features);
 }
 
 Result<> compile(const Arguments& arguments, compiler::Options& options, const std::string& input,

@@ -257,7 +257,8 @@ std::optional<UsageError> read_features(const Arguments& arguments, wasm::Featur
 std::optional<UsageError> read_tier(const Arguments& arguments, engine::Config& config) {
   const auto tier = arguments.value("--tier");
   constexpr std::string_view kMixed = "mixed:";  // for tests, with a seed
-  if (!tier || *tier == "interp") {
+  if (!tier) return std::nullopt;
+  if (*tier == "interp") {
     config.tier = engine::Tier::Interp;
   } else if (*tier == "native") {
     config.tier = engine::Tier::Native;

@@ -108,10 +108,14 @@ Result<> Compile::compile_to(const std::string& path) {
 
 Result<> Compile::into_cache(const Cache& cache) {
   const auto lock = TRY(cache.lock(wanted_));
-  if (cache.was_made_for(wanted_, origin().request)) return {};
-  const std::string path = cache.new_path();
-  TRY(compile_to(path));
-  TRY(cache.insert(path, wanted_, origin()));
+  if (!cache.was_made_for(wanted_, origin().request)) {
+    const std::string path = cache.new_path();
+    TRY(compile_to(path));
+    TRY(cache.insert(path, wanted_, origin()));
+  }
+  // So that whoever runs it need not read it.
+  const engine::Descriptor file(input_ == "-" ? -1 : open(input_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.is_open()) static_cast<void>(cache.digest_of(file.get(), input_));
   return {};
 }
 

@@ -14,14 +14,13 @@ Result<u64> cache_size();
 // Fails as engine::Cache::open does, or with BadArgument.
 Result<std::unique_ptr<engine::Cache>> open_cache();
 
-// Sets where native code comes from when the file at `path` is run, as `config.tier` and the options say: the cache,
-// and that file itself when it is an artifact that may be run; `by_default` tells that no tier was chosen, which makes
-// such an artifact run natively. Says on standard error what is slower than it could be.
-void choose_code(const std::string& path, bool is_artifact, bool by_default, engine::Config& config);
-
-// Sets that the module's native code comes from the artifact at `path`, whoever compiled it: to name it is to trust it
-// as one trusts a program. False when it does not fit the module or this machine, after saying why; then nothing is
-// set. Fails with what keeps it from being read, or from being an artifact.
-Result<bool> use_artifact(const std::string& path, const wasm::Module& module, bool by_default, engine::Config& config);
+// Reads the module to run at `path`, or takes it from where its native code is: the cache, or an artifact at `path`
+// that may be run. Sets where native code comes from, as `config.tier` and the options say; `by_default` tells that no
+// tier was chosen, which makes an artifact run natively. Says on standard error what is slower than it could be.
+// `artifact`, where there is one, has the module's native code, whoever compiled it: to name it is to trust it as one
+// trusts a program. Where it does not fit the module or this machine it is left aside.
+engine::Loaded<std::shared_ptr<const wasm::Module>> load_program(const std::string& path,
+                                                                 std::optional<std::string_view> artifact,
+                                                                 bool by_default, engine::Config& config);
 
 }  // namespace berth::cli

@@ -51,6 +51,7 @@ class Run {
   explicit Run(const Arguments& arguments) : arguments_(arguments), path_(arguments.operands()[0]) {}
 
   OrStop<int> run();
+  void end();
 
  private:
   OrStop<> read_options();
@@ -91,6 +92,7 @@ OrStop<> Run::read_options() {
     return stop(UsageError{std::string(option) + ": cannot read " + std::string(value), std::move(hint)});
   };
   if (auto wrong = read_features(arguments_, config_.features)) return stop(*wrong);
+  config_.tier = engine::Tier::Auto;
   if (auto wrong = read_tier(arguments_, config_)) return stop(*wrong);
   config_.deterministic = arguments_.has("--deterministic");
   if (const auto text = arguments_.value("--fuel")) {
@@ -356,6 +358,12 @@ OrStop<int> Run::call_export(Instance& instance, std::string_view name) {
   return out.finish(0);
 }
 
+// Ends what would otherwise go on beside the process or at its end.
+void Run::end() {
+  deadline_.reset();
+  if (engine_) engine_->stop();
+}
+
 OrStop<int> Run::run() {
   if (auto arranged = termination::arrange(arguments_.has("--drain")); !arranged)
     return stop(arranged.error().to_string());
@@ -366,19 +374,10 @@ OrStop<int> Run::run() {
     path_ = std::move(*module);
   }
   TRY(read_grants());
-  engine::FileKind kind{};
-  auto decoded = engine::read_module_file(path_, config_, &kind);
-  if (!decoded) return std::unexpected(Stop{load_error(decoded.error())});
-  const bool by_default = !arguments_.has("--tier");
-  bool has_code = false;
-  if (const auto artifact = arguments_.value("--artifact")) {
-    auto used = use_artifact(std::string(*artifact), **decoded, by_default, config_);
-    if (!used) return stop("--artifact: " + used.error().to_string());
-    has_code = *used;
-  }
-  if (!has_code) choose_code(path_, kind == engine::FileKind::Artifact, by_default, config_);
   if (std::getenv("BERTH_VERBOSE") != nullptr)
     config_.background_note = [](const std::string& note) { print_message("berth: " + note, ""); };
+  auto decoded = load_program(path_, arguments_.value("--artifact"), !arguments_.has("--tier"), config_);
+  if (!decoded) return std::unexpected(Stop{load_error(decoded.error())});
   auto engine = engine::Engine::create(config_);
   if (!engine) return stop(engine.error().to_string());
   engine_ = std::move(*engine);
@@ -406,8 +405,10 @@ OrStop<int> Run::run() {
 }  // namespace
 
 int run_command(const Arguments& arguments) {
-  Run run(arguments);
-  const auto code = run.run();
+  // The process ends with it: what it holds the kernel takes back sooner than destructors would.
+  static Run* run = new Run(arguments);
+  const auto code = run->run();
+  run->end();
   return termination::exit_code(code ? *code : code.error().exit_code);
 }
 

@@ -10,7 +10,7 @@
 
 namespace berth::abi {
 
-inline constexpr u32 kArtifactFormat = 1;
+inline constexpr u32 kArtifactFormat = 2;
 inline constexpr char kArtifactSection[] = ".berth";
 inline constexpr char kModuleSection[] = ".berth.module";
 inline constexpr u64 kSectionAlignment = 4096;
@@ -33,6 +33,8 @@ struct ArtifactHeader {
   u64 module_bytes;    // its size; 0 when it is not there
   u32 options;         // ArtifactOption bits
   u32 defined_functions;
+  u32 facts;           // ModuleFact bits
+  u32 unused;
   ArtifactTable target;      // chars: "x86_64-linux"
   ArtifactTable cpu;         // chars: CPU name, and then each feature that the code may use as "+name", spaces between
   ArtifactTable compiler;    // chars: name and version of the compiler
@@ -52,6 +54,11 @@ enum ArtifactOption : u32 {
   kDeterministicNan = 1u << 1,
   kDeterministicRelaxed = 1u << 2,
   kPartial = 1u << 3,  // calls to functions that have no code here go through FunctionInstance
+};
+
+enum ModuleFact : u32 {
+  kTranslatedBodies = 1u << 0,  // some were rewritten by validation (wasm::Module::translated), and offsets refer to that
+  kUnusualFeatures = 1u << 1,   // it is not valid with the features alone that are on by default
 };
 
 struct TypeTrampolines {

@@ -36,6 +36,8 @@ std::vector<u8> make_section(const Metadata& metadata, const wasm::Module& modul
   header.module_bytes = options.embed_module ? module.bytes.size() : 0;
   header.options = options.options;
   header.defined_functions = static_cast<u32>(metadata.functions.size());
+  header.facts = (module.translated.empty() ? 0 : u32{abi::kTranslatedBodies}) |
+                 (module.features_allowed == wasm::FeatureSet() ? 0 : u32{abi::kUnusualFeatures});
   header.target = chars(options.target);
   header.cpu = chars(options.cpu);
   header.compiler = chars(options.compiler);

@@ -120,7 +120,7 @@ Result<std::vector<u8>> link_ir(const char* ir) {
 // A module of one imported and three own functions, all of one type.
 wasm::Module module() {
   wasm::Module out;
-  out.bytes.assign(5000, 0x5A);
+  out.bytes = std::vector<u8>(5000, 0x5A);
   out.types.resize(3);
   out.types[1].kind = wasm::CompositeKind::Struct;
   out.canonical = {wasm::TypeIdx(0), wasm::TypeIdx(1), wasm::TypeIdx(0)};

@@ -41,15 +41,15 @@ class StreamDecoder::Impl {
     // depend on how the bytes were cut.
     const u64 room = max_bytes_ - module_.bytes.size();
     const auto taken = chunk.first(static_cast<size_t>(std::min<u64>(room, chunk.size())));
-    module_.bytes.insert(module_.bytes.end(), taken.begin(), taken.end());
+    module_.bytes.append(taken);
     TRY(advance());
     if (taken.size() < chunk.size()) return fail(too_long());
     return {};
   }
 
-  Result<> take(std::vector<u8> bytes) {
+  Result<> take(Bytes bytes) {
     const u64 size = bytes.size();
-    if (size > max_bytes_) bytes.resize(max_bytes_);
+    if (size > max_bytes_) bytes.truncate(max_bytes_);
     module_.bytes = std::move(bytes);
     TRY(advance());
     if (size > max_bytes_) return fail(too_long());
@@ -288,7 +288,7 @@ Result<> StreamDecoder::push(std::span<const u8> chunk) { return impl_->push(chu
 Result<Module> StreamDecoder::finish() { return impl_->finish(); }
 const Module& StreamDecoder::module() const { return impl_->module_; }
 
-Result<Module> decode_module(std::vector<u8> bytes, const wasm::FeatureSet& features, const wasm::ModuleLimits& limits,
+Result<Module> decode_module(Bytes bytes, const wasm::FeatureSet& features, const wasm::ModuleLimits& limits,
                              DecodeObserver* observer) {
   StreamDecoder decoder(features, limits, observer);
   TRY(decoder.impl_->take(std::move(bytes)));

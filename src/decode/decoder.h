@@ -55,14 +55,14 @@ class StreamDecoder {
   const wasm::Module& module() const;
 
  private:
-  friend Result<wasm::Module> decode_module(std::vector<u8>, const wasm::FeatureSet&, const wasm::ModuleLimits&,
+  friend Result<wasm::Module> decode_module(Bytes, const wasm::FeatureSet&, const wasm::ModuleLimits&,
                                             DecodeObserver*);
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
 
 // Decodes a whole module, whose bytes it keeps as Module::bytes.
-Result<wasm::Module> decode_module(std::vector<u8> bytes, const wasm::FeatureSet& features = {},
+Result<wasm::Module> decode_module(Bytes bytes, const wasm::FeatureSet& features = {},
                                    const wasm::ModuleLimits& limits = {}, DecodeObserver* observer = nullptr);
 
 // Whether `bytes` start as a WebAssembly binary does (module or component).

@@ -108,7 +108,7 @@ std::string outcome(const Result<Module>& m) {
 }
 
 void check_every_cut(const std::vector<u8>& bytes, const wasm::ModuleLimits& limits = {}) {
-  const std::string want = outcome(decode_module(bytes, {}, limits));
+  const std::string want = outcome(decode_module(std::vector(bytes), {}, limits));
   for (size_t size = 1; size <= bytes.size(); size = size < 16 ? size + 1 : size * 2) {
     std::vector<size_t> cuts;
     for (size_t at = size; at < bytes.size(); at += size) cuts.push_back(at);
@@ -124,14 +124,14 @@ TEST(StreamDecoder, FailsAlikeHoweverTheBytesAreCut) {
   const std::vector<u8> whole = assemble(kLarge);
   for (size_t size = 0; size < whole.size(); size += 3) {
     const std::vector<u8> truncated(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size));
-    const std::string want = outcome(decode_module(truncated));
+    const std::string want = outcome(decode_module(std::vector(truncated)));
     for (size_t at = 0; at <= size; at += 5)
       ASSERT_EQ(outcome(decode_cut(truncated, {at}, {})), want) << size << " " << at;
   }
   for (size_t at = 8; at < whole.size(); ++at) {
     std::vector<u8> damaged = whole;
     damaged[at] ^= static_cast<u8>(1 + at % 255);
-    const std::string want = outcome(decode_module(damaged));
+    const std::string want = outcome(decode_module(std::vector(damaged)));
     for (size_t cut = at % 7; cut <= whole.size(); cut += 7) ASSERT_EQ(outcome(decode_cut(damaged, {cut}, {})), want);
     std::vector<size_t> each(damaged.size());
     for (size_t i = 0; i < each.size(); ++i) each[i] = i;
@@ -147,7 +147,7 @@ TEST(StreamDecoder, AppliesTheSizeLimitAlike) {
     check_every_cut(whole, limits);
   }
   limits.module_bytes = 20;
-  EXPECT_EQ(decode_module(whole, {}, limits).error().code(), ErrorCode::LimitExceeded);
+  EXPECT_EQ(decode_module(std::vector(whole), {}, limits).error().code(), ErrorCode::LimitExceeded);
 }
 
 // Says what it is told.
@@ -174,7 +174,7 @@ struct Recorder : DecodeObserver {
 TEST(StreamDecoder, TellsOfEachPartInOrder) {
   const std::vector<u8> whole = assemble(kLarge);
   Recorder all;
-  ASSERT_TRUE(decode_module(whole, {}, {}, &all).has_value());
+  ASSERT_TRUE(decode_module(std::vector(whole), {}, {}, &all).has_value());
   EXPECT_EQ(all.log, "s1 s2 s3 s4 s5 s13 s6 s7 s8 s9 s12 code f1 f2 s11 end");
   Recorder bytewise;
   StreamDecoder decoder({}, {}, &bytewise);
@@ -249,7 +249,7 @@ TEST(Decoder, ReportsWhatIsMalformedAndWhere) {
       {module_of({{0, 1, 3}}), ErrorCode::LengthOutOfBounds, 10},
   };
   for (const Case& c : cases) {
-    auto m = decode_module(c.bytes);
+    auto m = decode_module(std::vector(c.bytes));
     ASSERT_FALSE(m.has_value()) << error_text(c.code);
     EXPECT_EQ(error_text(m.error().code()), error_text(c.code)) << m.error().to_string();
     EXPECT_EQ(m.error().offset(), c.offset) << m.error().to_string();

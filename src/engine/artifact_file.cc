@@ -1,6 +1,7 @@
 #include "engine/artifact_file.h"
 
 #include <elf.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 
 #include "abi/compiler_identity.h"
 #include "native/processor.h"
+#include "os/memory.h"
 
 namespace berth::engine {
 namespace {
@@ -78,6 +80,13 @@ Result<Elf64_Shdr> find_section(const Reader& file, u64 size) {
   return file.no_artifact();
 }
 
+Result<> check_place_of_module(const Reader& file, const abi::ArtifactHeader& h) {
+  if (h.module_bytes == 0) return file.bad("its module was left out of it");
+  if (h.module_offset > h.file_bytes || h.module_bytes > h.file_bytes - h.module_offset)
+    return file.bad("it is cut off");
+  return {};
+}
+
 Result<> update_from(Sha256& hash, const Reader& file, u64 offset, u64 bytes) {
   const auto buffer = std::make_unique_for_overwrite<u8[]>(kChunk);
   for (u64 done = 0; done < bytes;) {
@@ -120,17 +129,24 @@ Result<ArtifactSummary> read_summary(int descriptor, const std::string& name) {
   return out;
 }
 
-Result<std::vector<u8>> read_module_of(int descriptor, const ArtifactSummary& summary, const std::string& name,
-                                       bool check_digest) {
+Result<Bytes> read_module_of(int descriptor, const ArtifactSummary& summary, const std::string& name) {
   const Reader file(descriptor, name);
-  const abi::ArtifactHeader& h = summary.header;
-  if (h.module_bytes == 0) return file.bad("its module was left out of it");
-  if (h.module_offset > h.file_bytes || h.module_bytes > h.file_bytes - h.module_offset)
-    return file.bad("it is cut off");
-  std::vector<u8> module(h.module_bytes);
-  TRY(file.read(module.data(), h.module_offset, module.size()));
-  if (check_digest && !equal(sha256(module), summary.module_digest())) return file.bad("its module is damaged");
+  TRY(check_place_of_module(file, summary.header));
+  std::vector<u8> module(summary.header.module_bytes);
+  TRY(file.read(module.data(), summary.header.module_offset, module.size()));
+  if (!equal(sha256(module), summary.module_digest())) return file.bad("its module is damaged");
   return module;
+}
+
+Result<Bytes> map_module_of(int descriptor, const ArtifactSummary& summary, const std::string& name) {
+  const abi::ArtifactHeader& h = summary.header;
+  TRY(check_place_of_module(Reader(descriptor, name), h));
+  if (h.module_offset % os::page_size() != 0) return read_module_of(descriptor, summary, name);
+  void* const map =
+      mmap(nullptr, h.module_bytes, PROT_READ, MAP_PRIVATE, descriptor, static_cast<off_t>(h.module_offset));
+  if (map == MAP_FAILED) return fail(os_error(errno, "cannot map " + name));
+  const size_t size = h.module_bytes;
+  return Bytes({static_cast<const u8*>(map), size}, std::shared_ptr<void>(map, [size](void* p) { munmap(p, size); }));
 }
 
 Result<Digest> compute_digest(int descriptor, const ArtifactSummary& summary, const std::string& name) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "abi/artifact.h"
+#include "base/bytes.h"
 #include "base/result.h"
 #include "engine/digest.h"
 
@@ -30,9 +31,9 @@ bool may_be_artifact(std::span<const u8> bytes);
 // because of another abi::kAbiVersion, which leaves the module readable.
 Result<ArtifactSummary> read_summary(int file, const std::string& name);
 // The module that the artifact is code of. Fails with BadArtifact when it was left out or is not the one it should be.
-// Whoever has had the file authenticated may leave out the check of its digest.
-Result<std::vector<u8>> read_module_of(int file, const ArtifactSummary& summary, const std::string& name,
-                                       bool check_digest = true);
+Result<Bytes> read_module_of(int file, const ArtifactSummary& summary, const std::string& name);
+// The same, mapped and not checked: for files that have been authenticated.
+Result<Bytes> map_module_of(int file, const ArtifactSummary& summary, const std::string& name);
 // What ArtifactHeader::digest should be; reads all of the file.
 Result<Digest> compute_digest(int file, const ArtifactSummary& summary, const std::string& name);
 // The plain digest of an open file.

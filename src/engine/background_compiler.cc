@@ -14,6 +14,8 @@ namespace {
 
 // What ends sooner is not worth a compiler.
 constexpr i64 kPatienceNs = 30'000'000;
+// When the threads start: early enough for some samples.
+constexpr i64 kLateNs = 20'000'000;
 // So often the interpreter is looked at: while it is busy, and at most while it is not.
 constexpr i64 kBusyNs = 2'000'000, kIdleNs = 500'000'000;
 // Samples that make a part worth while.
@@ -22,7 +24,7 @@ constexpr u32 kMaxFailures = 2;
 
 }  // namespace
 
-BackgroundCompiler::~BackgroundCompiler() {
+void BackgroundCompiler::stop() {
   {
     const std::lock_guard lock(mutex_);
     ends_ = true;
@@ -49,10 +51,21 @@ bool BackgroundCompiler::start(std::thread& thread, void (BackgroundCompiler::*b
 }
 
 void BackgroundCompiler::add(const std::shared_ptr<const runtime::PreparedModule>& module) {
+  bool is_first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_first = added_.empty() && !parts_thread_.joinable();
+    added_.push_back({module, os::saturating_add(os::monotonic_ns(), kPatienceNs)});
+    wake_.notify_all();
+  }
+  if (!is_first) return;
+  module->code().tell_of_samples([this] { begin(); });
+  executor_.observe_late(kLateNs, [this] { begin(); });
+}
+
+void BackgroundCompiler::begin() {
   const std::lock_guard lock(mutex_);
-  if (!start(parts_thread_, &BackgroundCompiler::run_parts)) return;  // the interpreter it is
-  added_.push_back({module, os::saturating_add(os::monotonic_ns(), kPatienceNs)});
-  wake_.notify_all();
+  if (!ends_) start(parts_thread_, &BackgroundCompiler::run_parts);  // without a thread it is the interpreter
 }
 
 void BackgroundCompiler::run_parts() {
@@ -63,9 +76,9 @@ void BackgroundCompiler::run_parts() {
     if (watched_.empty()) wake_.wait(lock, anything);
     else if (wake_.wait_for(lock, std::chrono::nanoseconds(period), anything)) period = kBusyNs;
     if (ends_) return;
-    for (const auto& [module, ready_ns] : std::exchange(added_, {}))
-      if (const auto prepared = module.lock()) watched_.emplace_back(prepared, ready_ns);
+    const auto added = std::exchange(added_, {});
     lock.unlock();
+    for (const auto& [module, ready_ns] : added) take(module, ready_ns);
     const bool is_busy = executor_.observe();
     period = is_busy ? kBusyNs : std::min(2 * period, kIdleNs);
     std::erase_if(watched_, [this](Watched& watched) {
@@ -74,6 +87,18 @@ void BackgroundCompiler::run_parts() {
       return prepared == nullptr;
     });
     lock.lock();
+  }
+}
+
+// Uses what there is, and otherwise watches.
+void BackgroundCompiler::take(const Module& module, i64 ready_ns) {
+  const auto prepared = module.lock();
+  if (prepared == nullptr) return;
+  if (const auto artifact = source_->find(prepared->module())) {
+    native::Executor::attach(*prepared, artifact);
+    say("there was native code for the whole module");
+  } else {
+    watched_.emplace_back(prepared, ready_ns);
   }
 }
 

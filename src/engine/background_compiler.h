@@ -1,6 +1,7 @@
-// Compiles modules while the interpreter already runs them: first what it is found running, then all of it. Two threads,
-// started when first needed: one looks where the interpreter is (Store::observe) and has small parts compiled, the
-// other has whole modules compiled, which may take minutes.
+// Finds or makes native code of modules while the interpreter already runs them: what there is already; else first of
+// what it is found running, then all of it. Two threads: one looks where the interpreter is (Store::observe) and has
+// small parts compiled, the other has whole modules compiled, which may take minutes. Neither is started before a guest
+// has been running for a while, so that short runs cost no more than in the interpreter alone.
 #pragma once
 
 #include <condition_variable>
@@ -27,8 +28,9 @@ class BackgroundCompiler {
   // fails.
   BackgroundCompiler(std::shared_ptr<CodeSource> source, native::Executor& executor, Note note)
       : source_(std::move(source)), executor_(executor), note_(std::move(note)) {}
-  // Cancels what is under way and waits for that.
-  ~BackgroundCompiler();
+  ~BackgroundCompiler() { stop(); }
+  // Cancels what is under way and waits for that; nothing is begun any more. One thread.
+  void stop();
   BackgroundCompiler(const BackgroundCompiler&) = delete;
 
   // Has native code made for the module and attached to it, as long as it lives. Failing is silent: the interpreter
@@ -47,9 +49,11 @@ class BackgroundCompiler {
     bool whole_wanted = false;
   };
 
+  void begin();
   bool start(std::thread& thread, void (BackgroundCompiler::*body)());
   void run_parts();
   void run_whole();
+  void take(const Module& module, i64 ready_ns);
   void look(Watched& watched, const std::shared_ptr<const runtime::PreparedModule>& prepared);
   void want_whole(Watched& watched);
   void say(const std::string& what) const {

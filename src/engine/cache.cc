@@ -95,7 +95,9 @@ std::string default_cache_folder() {
 Result<std::unique_ptr<Cache>> Cache::open(const std::string& folder, u64 most_bytes) {
   if (folder.empty())
     return fail(ErrorCode::System, "there is no place for a cache; $BERTH_CACHE_DIR or $HOME names one");
-  return std::unique_ptr<Cache>(new Cache(TRY(CacheFolder::open(folder)), most_bytes));
+  // TRY leaves the function: not from within an expression that has allocated.
+  auto opened = TRY(CacheFolder::open(folder));
+  return std::unique_ptr<Cache>(new Cache(std::move(opened), most_bytes));
 }
 
 std::string Cache::key_of(const WantedArtifact& wanted) const {

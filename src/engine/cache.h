@@ -13,7 +13,7 @@
 //
 // A module's stamp decides which artifact is taken for it. Whoever can make a file differ from its stamp can make it
 // run another module's code, so a program that takes a digest from `digest_by_stamp` should also take the module from
-// the artifact (read_module_of), which makes them belong together whatever the file says.
+// the artifact (read_module_in), which makes them belong together whatever the file says.
 //
 // Any thread, any number of processes. Everything that appears is complete; a loss of power, a full disk, or somebody
 // removing files costs a compilation.

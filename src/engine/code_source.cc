@@ -84,17 +84,26 @@ class CompilerSource final : public CodeSource {
 
 class CachedSource final : public CodeSource {
  public:
-  CachedSource(std::shared_ptr<const Cache> cache, const CompilerOptions& options,
+  CachedSource(std::shared_ptr<const Cache> cache, const CompilerOptions& options, ModuleFile file,
                std::function<void(const std::string&)> warn)
-      : cache_(std::move(cache)), options_(options), warn_(std::move(warn)), uncached_({}, options) {}
+      : cache_(std::move(cache)),
+        options_(options),
+        file_(std::move(file)),
+        warn_(std::move(warn)),
+        uncached_({}, options) {}
 
   std::shared_ptr<const native::Artifact> find(const wasm::Module& module) override {
-    return find(module, wanted(module));
+    auto artifact = find(module, wanted(module));
+    if (artifact) remember_file();
+    return artifact;
   }
 
   Result<std::shared_ptr<const native::Artifact>> make(const wasm::Module& module) override {
     const WantedArtifact want = wanted(module);
-    if (auto artifact = find(module, want)) return artifact;
+    if (auto artifact = find(module, want)) {
+      remember_file();
+      return artifact;
+    }
     auto lock = cache_->lock(want);
     if (!lock) {
       say(lock.error());
@@ -118,6 +127,7 @@ class CachedSource final : public CodeSource {
       say(file.error());
       return uncached_.make(module);
     }
+    remember_file();
     return native::Artifact::open(file->get(), "the artifact in the cache", trusted(module));
   }
 
@@ -147,6 +157,11 @@ class CachedSource final : public CodeSource {
     return artifact ? std::move(*artifact) : nullptr;
   }
 
+  // Whatever it holds by now: the cache looks for itself. That it cannot costs time at the next start.
+  void remember_file() const {
+    if (file_.descriptor.is_open()) static_cast<void>(cache_->digest_of(file_.descriptor.get(), file_.name));
+  }
+
   void say(const Error& error) {
     std::call_once(warned_, [&] {
       if (warn_) warn_(error.to_string());
@@ -155,28 +170,59 @@ class CachedSource final : public CodeSource {
 
   const std::shared_ptr<const Cache> cache_;
   const CompilerOptions options_;
+  const ModuleFile file_;
   const std::function<void(const std::string&)> warn_;
   std::once_flag warned_;
   CompilerProcess process_;
   CompilerSource uncached_;
 };
 
-class ArtifactSource final : public CodeSource {
+class LateSource final : public CodeSource {
  public:
-  ArtifactSource(Descriptor file, const ArtifactSummary& summary, const CompilerOptions& options,
-                 std::shared_ptr<CodeSource> next)
-      : file_(std::move(file)), summary_(summary), options_(options), next_(std::move(next)) {}
+  explicit LateSource(std::function<std::unique_ptr<CodeSource>()> make) : make_(std::move(make)) {}
 
+  std::shared_ptr<const native::Artifact> find(const wasm::Module& module) override { return source().find(module); }
+  Result<std::shared_ptr<const native::Artifact>> make(const wasm::Module& module) override {
+    return source().make(module);
+  }
+  Result<std::shared_ptr<const native::Artifact>> make_part(const wasm::Module& module, const Part& part) override {
+    return source().make_part(module, part);
+  }
+  void cancel() override {
+    const std::lock_guard lock(mutex_);
+    is_cancelled_ = true;
+    if (source_ != nullptr) source_->cancel();
+  }
+
+ private:
+  CodeSource& source() {
+    const std::lock_guard lock(mutex_);
+    if (source_ == nullptr) {
+      source_ = make_();
+      if (is_cancelled_) source_->cancel();
+    }
+    return *source_;
+  }
+  const std::function<std::unique_ptr<CodeSource>()> make_;
+  std::mutex mutex_;
+  bool is_cancelled_ = false;
+  std::unique_ptr<CodeSource> source_;
+};
+
+class KnownSource final : public CodeSource {
+ public:
+  KnownSource(std::shared_ptr<const wasm::Module> module, std::shared_ptr<const native::Artifact> code,
+              std::shared_ptr<CodeSource> next)
+      : module_(std::move(module)), code_(std::move(code)), next_(std::move(next)) {}
+
+  std::shared_ptr<const native::Artifact> known(const wasm::Module& module) override {
+    return &module == module_.get() ? code_ : next_->known(module);
+  }
   std::shared_ptr<const native::Artifact> find(const wasm::Module& module) override {
-    const WantedArtifact want{sha256(module.bytes), artifact_options(options_)};
-    if (!why_unfit(summary_, want).empty()) return next_->find(module);
-    auto expected = expected_for(module, options_);
-    expected.check_order = false;
-    auto artifact = native::Artifact::open(file_.get(), "the artifact", expected);
-    return artifact ? std::move(*artifact) : nullptr;
+    return &module == module_.get() ? code_ : next_->find(module);
   }
   Result<std::shared_ptr<const native::Artifact>> make(const wasm::Module& module) override {
-    if (auto artifact = find(module)) return artifact;
+    if (&module == module_.get()) return code_;
     return next_->make(module);
   }
   Result<std::shared_ptr<const native::Artifact>> make_part(const wasm::Module& module, const Part& part) override {
@@ -185,9 +231,8 @@ class ArtifactSource final : public CodeSource {
   void cancel() override { next_->cancel(); }
 
  private:
-  const Descriptor file_;
-  const ArtifactSummary summary_;
-  const CompilerOptions options_;
+  const std::shared_ptr<const wasm::Module> module_;
+  const std::shared_ptr<const native::Artifact> code_;
   const std::shared_ptr<CodeSource> next_;
 };
 
@@ -203,13 +248,18 @@ std::unique_ptr<CodeSource> make_compiler_source(std::string path, const Compile
 }
 
 std::unique_ptr<CodeSource> make_cached_source(std::shared_ptr<const Cache> cache, const CompilerOptions& options,
-                                               std::function<void(const std::string&)> warn) {
-  return std::make_unique<CachedSource>(std::move(cache), options, std::move(warn));
+                                               ModuleFile file, std::function<void(const std::string&)> warn) {
+  return std::make_unique<CachedSource>(std::move(cache), options, std::move(file), std::move(warn));
 }
 
-std::unique_ptr<CodeSource> make_artifact_source(Descriptor file, const ArtifactSummary& summary,
-                                                 const CompilerOptions& options, std::shared_ptr<CodeSource> next) {
-  return std::make_unique<ArtifactSource>(std::move(file), summary, options, std::move(next));
+std::unique_ptr<CodeSource> make_late_source(std::function<std::unique_ptr<CodeSource>()> make) {
+  return std::make_unique<LateSource>(std::move(make));
+}
+
+std::unique_ptr<CodeSource> make_known_source(std::shared_ptr<const wasm::Module> module,
+                                              std::shared_ptr<const native::Artifact> code,
+                                              std::shared_ptr<CodeSource> next) {
+  return std::make_unique<KnownSource>(std::move(module), std::move(code), std::move(next));
 }
 
 }  // namespace berth::engine

@@ -39,13 +39,17 @@ Result<std::unique_ptr<Engine>> Engine::create(const Config& config) {
 }
 Engine::~Engine() = default;
 
+void Engine::stop() {
+  if (background_) background_->stop();
+}
+
 Result<std::shared_ptr<const runtime::PreparedModule>> Engine::prepare(std::shared_ptr<const wasm::Module> module) {
   auto prepared = std::make_shared<const runtime::PreparedModule>(std::move(module), *executor_);
   switch (config_.tier) {
     case Tier::Interp: break;
     case Tier::Native: native::Executor::attach(*prepared, TRY(config_.code->make(prepared->module()))); break;
     case Tier::Auto:
-      if (const auto artifact = config_.code->find(prepared->module()))
+      if (const auto artifact = config_.code->known(prepared->module()))
         native::Executor::attach(*prepared, artifact);
       else
         background_->add(prepared);

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "runtime/executor.h"
 #include "runtime/store.h"
@@ -77,8 +78,14 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes, s
 Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config,
                                                              FileKind* kind = nullptr);
 
+struct ArtifactSummary;
+// The module that came with an artifact, which is open and has been authenticated (Cache::authenticate); it stays
+// mapped. Its functions are not validated again, unless `config` allows less than the compiler did.
+Loaded<std::shared_ptr<const wasm::Module>> read_module_in(int file, const ArtifactSummary& summary,
+                                                           const std::string& name, const Config& config);
+
 // Decodes and validates a binary.
-Result<std::shared_ptr<const wasm::Module>> compile_binary(std::vector<u8> bytes, const Config& config);
+Result<std::shared_ptr<const wasm::Module>> compile_binary(Bytes bytes, const Config& config);
 
 class Engine {
  public:
@@ -89,6 +96,9 @@ class Engine {
 
   const Config& config() const { return config_; }
   runtime::Executor& executor() { return *executor_; }
+
+  // Ends what is compiled in the background and waits for that; nothing is begun any more. One thread.
+  void stop();
 
   // Loads a module, binary or text.
   Loaded<std::shared_ptr<const runtime::PreparedModule>> load(std::vector<u8> bytes, std::string_view name);

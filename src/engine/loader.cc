@@ -105,6 +105,26 @@ Loaded<std::shared_ptr<const wasm::Module>> read_text(std::string_view source, s
   return std::move(*module);
 }
 
+Loaded<std::shared_ptr<const wasm::Module>> read_binary(Bytes bytes, std::string_view name, const Config& config) {
+  auto module = compile_binary(std::move(bytes), config);
+  if (!module) return failure(name, std::move(module).error());
+  return std::move(*module);
+}
+
+constexpr wasm::FeatureSet kUsual;
+
+// A module whose functions are known to be valid.
+Result<std::shared_ptr<const wasm::Module>> declare(Bytes bytes, const Config& config) {
+  auto module =
+      std::make_shared<wasm::Module>(TRY(decode::decode_module(std::move(bytes), config.features, config.limits)));
+  validate::Options options;
+  options.limits = config.limits;
+  validate::ModuleValidator validator(*module, options);
+  TRY(validator.declarations());
+  TRY(validator.finish());
+  return module;
+}
+
 // A file being read.
 class File {
  public:
@@ -210,7 +230,7 @@ std::string_view describe(std::span<const u8> bytes) {
   return {};
 }
 
-Result<std::shared_ptr<const wasm::Module>> compile_binary(std::vector<u8> bytes, const Config& config) {
+Result<std::shared_ptr<const wasm::Module>> compile_binary(Bytes bytes, const Config& config) {
   return finish(TRY(decode::decode_module(std::move(bytes), config.features, config.limits)), config);
 }
 
@@ -223,7 +243,16 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes, s
     case FileKind::Text: return read_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, name, config);
     case FileKind::Module: break;
   }
-  auto module = compile_binary(std::move(bytes), config);
+  return read_binary(std::move(bytes), name, config);
+}
+
+Loaded<std::shared_ptr<const wasm::Module>> read_module_in(int file, const ArtifactSummary& summary,
+                                                           const std::string& name, const Config& config) {
+  auto bytes = map_module_of(file, summary, name);
+  if (!bytes) return artifact_failure(std::move(bytes).error());
+  const bool is_valid = summary.header.facts == 0 && (config.features.bits() & kUsual.bits()) == kUsual.bits();
+  if (!is_valid) return read_binary(std::move(*bytes), name, config);
+  auto module = declare(std::move(*bytes), config);
   if (!module) return failure(name, std::move(module).error());
   return std::move(*module);
 }
@@ -253,7 +282,7 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& 
     if (auto summary = read_summary(file.descriptor(), name)) {
       auto bytes = read_module_of(file.descriptor(), *summary, name);
       if (!bytes) return artifact_failure(std::move(bytes).error());
-      return read_module(std::move(*bytes), name, config);
+      return read_binary(std::move(*bytes), name, config);
     } else if (summary.error().code() == ErrorCode::BadArtifact) {
       return artifact_failure(std::move(summary).error());
     }

@@ -248,7 +248,18 @@ void InterpModule::observe_call(const FunctionCode& callee) {
   const Word* const entry = callee.entry.load(std::memory_order_acquire);
   if (*entry == reinterpret_cast<Word>(op_replaced)) return;
   std::lock_guard lock(mutex_);
-  ++samples_[{callee.index, runtime::Sample::kNoLoop}];
+  add_sample(callee.index, runtime::Sample::kNoLoop);
+}
+
+void InterpModule::tell_of_samples(std::function<void()> told) {
+  std::lock_guard lock(mutex_);
+  told_ = std::move(told);
+}
+
+// The caller holds the lock.
+void InterpModule::add_sample(u32 function, u32 loop) {
+  ++samples_[{function, loop}];
+  if (told_) std::exchange(told_, nullptr)();
 }
 
 WayOut InterpModule::observe_branch(const Word* target) {
@@ -258,7 +269,7 @@ WayOut InterpModule::observe_branch(const Word* target) {
   const auto& loops = code->details->loops;
   const auto loop = std::ranges::lower_bound(loops, static_cast<u32>(target - code->code), {}, &CodeOffset::word);
   const bool found = loop != loops.end() && code->code + loop->word == target;
-  ++samples_[{code->index, found ? loop->offset : runtime::Sample::kNoLoop}];
+  add_sample(code->index, found ? loop->offset : runtime::Sample::kNoLoop);
   if (!found || replacements_ == nullptr) return {};
   return {replacements_->find_loop(code->index - module_->imported_functions, loop->offset), code->local_slots,
           code->result_slots};

@@ -25,7 +25,7 @@ class Guest {
         linker_(std::make_unique<runtime::Linker>(*store_)) {
     auto parsed = text::parse_module(source);
     EXPECT_TRUE(parsed) << parsed.error().to_string();
-    auto module = decode::decode_module(parsed->binary);
+    auto module = decode::decode_module(std::move(parsed->binary));
     EXPECT_TRUE(module) << module.error().to_string();
     auto valid = validate::validate_module(*module);
     EXPECT_TRUE(valid) << valid.error().to_string();
@@ -248,7 +248,7 @@ TEST(Interpreter, ManyInstancesOfOneModuleInManyThreads) {
       (i32.store (i32.const 8) (call $fib (local.get 0)))
       (i32.add (i32.load (i32.const 8)) (global.get $n)))))");
   ASSERT_TRUE(parsed);
-  auto module = decode::decode_module(parsed->binary);
+  auto module = decode::decode_module(std::move(parsed->binary));
   ASSERT_TRUE(module);
   ASSERT_TRUE(validate::validate_module(*module));
   auto prepared = std::make_shared<const runtime::PreparedModule>(std::make_shared<const wasm::Module>(std::move(*module)), *executor);

@@ -34,8 +34,10 @@ class InterpModule final : public runtime::ModuleCode {
   void observe_call(const FunctionCode& callee);
   WayOut observe_branch(const Word* target);
   std::vector<runtime::Sample> take_samples() override;
+  void tell_of_samples(std::function<void()> told) override;
 
  private:
+  void add_sample(u32 function, u32 loop);
   const FunctionCode* find_locked(const Word* pc) const;
   void name(FunctionCode& code);
   // Points `code` to its replacement if it has one; the caller holds the lock.
@@ -50,6 +52,7 @@ class InterpModule final : public runtime::ModuleCode {
   runtime::Replacements* replacements_ = nullptr;
   std::vector<std::unique_ptr<Word[]>> replaced_;
   std::map<std::pair<u32, u32>, u32> samples_;  // by function and loop
+  std::function<void()> told_;
 };
 
 inline InterpModule* module_of(const abi::InstanceContext* ctx) {

@@ -7,6 +7,7 @@
 #include "native/entry.h"
 #include "native/perf_map.h"
 #include "os/fault.h"
+#include "os/late_call.h"
 #include "runtime/guest_stack.h"
 
 namespace berth::native {
@@ -73,6 +74,7 @@ class Executor::Module final : public runtime::ModuleCode, public runtime::Repla
   }
 
   std::vector<runtime::Sample> take_samples() override { return interpreted_->take_samples(); }
+  void tell_of_samples(std::function<void()> told) override { interpreted_->tell_of_samples(std::move(told)); }
 
   void attach(const std::shared_ptr<const Artifact>& artifact) {
     CHECK(artifact->header().defined_functions == count());
@@ -211,12 +213,31 @@ void Executor::backtrace(const StoreContext& store, std::vector<runtime::Frame>&
   runtime::walk_activations(static_cast<const runtime::Activation*>(store.activation), out);
 }
 
+void Executor::observe_late(i64 delay_ns, std::function<void()> instead) {
+  {
+    const std::lock_guard lock(mutex_);
+    late_ns_ = delay_ns;
+    if (stores_.empty()) {
+      instead_of_late_ = std::move(instead);
+      return;
+    }
+  }
+  instead();
+}
+
 void Executor::add_store(runtime::Store& store) {
-  const std::lock_guard lock(mutex_);
-  stores_.insert(&store);
+  std::function<void()> instead;
+  {
+    const std::lock_guard lock(mutex_);
+    stores_.insert(&store);
+    instead = std::exchange(instead_of_late_, nullptr);
+  }
+  auto observe = [](void* data) { static_cast<runtime::Store*>(data)->observe(); };
+  if (instead && !os::call_late(late_ns_, observe, &store)) instead();
 }
 
 void Executor::remove_store(runtime::Store& store) {
+  os::cancel_late_call(&store);
   const std::lock_guard lock(mutex_);
   stores_.erase(&store);
 }

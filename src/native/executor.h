@@ -39,6 +39,9 @@ class Executor final : public runtime::Executor {
 
   // Store::observe for all stores; false when that changed nothing. Any thread.
   bool observe();
+  // The same once for the next store that is made, `delay_ns` after that, without a thread; where that cannot be,
+  // `instead` is called when the store is made, or at once when there are stores. One thread at a time.
+  void observe_late(i64 delay_ns, std::function<void()> instead);
 
   // Calls a function defined in wasm in the tier that it has, on a guest stack. Status::Unwind: StoreContext::pending
   // says why.
@@ -53,6 +56,8 @@ class Executor final : public runtime::Executor {
   const std::unique_ptr<Mixer> mixer_;  // null unless mixing
   std::mutex mutex_;
   std::unordered_set<runtime::Store*> stores_;
+  i64 late_ns_ = 0;
+  std::function<void()> instead_of_late_;  // null: nothing is to be observed late
 };
 
 // The executor of the store whose native code runs.

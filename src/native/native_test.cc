@@ -139,7 +139,7 @@ class FakeInterpreter final : public runtime::Executor {
 std::shared_ptr<const wasm::Module> module() {
   auto parsed = text::parse_module(kSource);
   EXPECT_TRUE(parsed) << parsed.error().to_string();
-  auto decoded = decode::decode_module(parsed->binary);
+  auto decoded = decode::decode_module(std::move(parsed->binary));
   EXPECT_TRUE(decoded);
   EXPECT_TRUE(validate::validate_module(*decoded));
   return std::make_shared<const wasm::Module>(std::move(*decoded));

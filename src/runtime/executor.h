@@ -3,6 +3,8 @@
 // otherwise.
 #pragma once
 
+#include <functional>
+
 #include "runtime/outcome.h"
 
 namespace berth::runtime {
@@ -53,6 +55,8 @@ class ModuleCode {
   virtual void replacement_changed(u32 /*defined_index*/) {}
   // Where the interpreter has been seen since the last call, each place once, in no order. Any thread.
   virtual std::vector<Sample> take_samples() { return {}; }
+  // Calls `told`, once, from a guest's thread, when the interpreter has been seen. Before the module is instantiated.
+  virtual void tell_of_samples(std::function<void()> /*told*/) {}
 };
 
 // How native code and the functions that it may call find each other (abi/native.h); null without native code.

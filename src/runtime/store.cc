@@ -249,7 +249,6 @@ void Store::clear_interrupt() {
 
 bool Store::observe() {
   abi::StoreContext& context = impl_->context;
-  const std::lock_guard lock(impl_->interrupt_mutex);
   if (abi::is_stopped(context) || context.stack_end == nullptr) return false;
   const bool branches = (context.interrupt.fetch_or(abi::kObserve, std::memory_order_relaxed) & abi::kObserve) == 0;
   abi::Slot* usual = context.stack_end;

@@ -190,7 +190,7 @@ class ModuleBuilder {
   }
   wasm::Range append(const std::vector<u8>& bytes) {
     const wasm::Range r{static_cast<u32>(m.bytes.size()), static_cast<u32>(bytes.size())};
-    m.bytes.insert(m.bytes.end(), bytes.begin(), bytes.end());
+    m.bytes.append(bytes);
     return r;
   }
   wasm::ConstExpr expr(const Expr& e) {

@@ -12,7 +12,7 @@ namespace {
 std::string print(std::string_view source, const PrintOptions& options = {}) {
   auto parsed = parse_module(source);
   if (!parsed) return render("test", source, parsed.error());
-  const auto module = decode::decode_module(parsed->binary);
+  const auto module = decode::decode_module(std::vector(parsed->binary));
   if (!module) return module.error().to_string();
   auto text = print_module(*module, options);
   return text ? *text : text.error().to_string();
@@ -120,7 +120,7 @@ TEST(Printer, ComesBack) {
   for (const std::string_view source : kSources) {
     const auto parsed = parse_module(source);
     ASSERT_TRUE(parsed) << render("test", source, parsed.error());
-    const auto module = decode::decode_module(parsed->binary);
+    const auto module = decode::decode_module(std::vector(parsed->binary));
     ASSERT_TRUE(module) << source << module.error().to_string();
     for (const bool folded : {false, true}) {
       const auto text = print_module(*module, {.folded = folded});

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "wasm/features.h"
 #include "wasm/limits.h"
 #include "wasm/opcodes.h"
@@ -101,7 +102,7 @@ struct TranslatedOffset {
 };
 
 struct Module {
-  std::vector<u8> bytes;
+  Bytes bytes;
   std::vector<u8> translated;  // bodies rewritten on the way in (legacy exception handling)
   std::vector<TranslatedOffset> translated_offsets;  // ascending by `translated`
 
@@ -133,7 +134,7 @@ struct Module {
   // Locals and instructions of a function; its own bytes or the translated ones.
   std::span<const u8> body(FuncIdx f) const {
     const Function& fn = functions[f.value];
-    return std::span(fn.is_translated ? translated : bytes).subspan(fn.body.offset, fn.body.size);
+    return (fn.is_translated ? std::span(translated) : std::span<const u8>(bytes)).subspan(fn.body.offset, fn.body.size);
   }
   // Offset in the binary of the instruction at `offset` in body(f).
   u64 original_offset(FuncIdx f, u32 offset) const;

@@ -22,6 +22,23 @@ ADD = '(module (func (export "f") (param i32 i32) (result i32) (i32.add (local.g
 SUB = '(module (func (export "f") (param i32 i32) (result i32) (i32.sub (local.get 0) (local.get 1))))\n'
 
 
+ADD_CODE, SUB_CODE = bytes([0x20, 0, 0x20, 1, 0x6A]), bytes([0x20, 0, 0x20, 1, 0x6B])
+
+
+def binary(code, padding=0):
+    """A module whose "f" takes two i32 and gives one by these instructions, made larger by a custom section."""
+    def section(number, contents):
+        size, n = b"", len(contents)
+        while True:
+            size += bytes([n & 0x7F | (0x80 if n > 0x7F else 0)])
+            n >>= 7
+            if not n:
+                return bytes([number]) + size + contents
+    return (b"\0asm\1\0\0\0" + section(1, b"\1\x60\2\x7F\x7F\1\x7F") + section(3, b"\1\0") +
+            section(7, b"\1\1f\0\0") + section(10, bytes([1, len(code) + 2, 0]) + code + b"\x0B") +
+            (section(0, b"\1x" + bytes(padding)) if padding else b""))
+
+
 def skip(reason):
     print(f"SKIPPED: {reason}")
     sys.exit(EXIT_SKIPPED)
@@ -57,6 +74,17 @@ class Machine:
         out, err = self("run", *tier, "--invoke", "f", file, "3", "2", **options)
         assert out == value, f"{file}: printed {out!r}, {err}"
         assert bool(err) == bool(note) and (note or "") in err, f"{file}: {note!r} expected, said {err!r}"
+
+    def bytes_read(self, file, *tier, value="5\n"):
+        """How much a run of `file` reads, as strace sees it."""
+        trace = self.folder / "trace"
+        done = subprocess.run(["strace", "-f", "-e", "trace=read,pread64", "-o", trace, self.berth, "run", *tier,
+                               "--invoke", "f", file, "3", "2"],
+                              cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        if done.returncode != 0 and "ptrace" in done.stderr:
+            skip("strace may not trace here")
+        assert done.stdout == value and not done.stderr, done
+        return sum(int(n) for n in re.findall(r"= (\d+)$", trace.read_text(), re.M))
 
     def objects(self):
         return sorted((self.cache / "objects").glob("*.berth"))
@@ -353,12 +381,15 @@ def memory_limit(m):
 
 def changed_module(m):
     """One that was written again at once, with its size and its time of modification as before."""
-    path = m.folder / "m.wat"
-    for i in range(20):
-        for text, value in ((ADD, "5\n"), (SUB, "1\n")):
-            path.write_text(text)
-            os.utime(path, ns=(10**18, 10**18))
-            m.runs("m.wat", value, tier=("--tier", "native"))
+    for name, add, sub in (("m.wat", ADD.encode(), SUB.encode()), ("m.wasm", binary(ADD_CODE), binary(SUB_CODE))):
+        path = m.folder / name
+        for i in range(20):
+            for module, value in ((add, "5\n"), (sub, "1\n")):
+                path.write_bytes(module)
+                os.utime(path, ns=(10**18, 10**18))
+                m.runs(name, value, tier=("--tier", "native"))
+                if i % 5 == 0:
+                    m.runs(name, value)
 
 
 def pruning(m):
@@ -389,15 +420,62 @@ def quick_start(m):
         skip("strace is not installed")
     (m.folder / "big.wat").write_text(ADD[:-2] + f'(memory 200) (data (i32.const 0) "{"x" * 8_000_000}"))\n')
     m("compile", "-o", "big.berth", "big.wat")
-    trace = m.folder / "trace"
-    done = subprocess.run(["strace", "-f", "-e", "trace=pread64", "-o", trace, m.berth, "run", "--invoke", "f",
-                           "big.berth", "3", "2"], cwd=m.folder, env=m.environment, capture_output=True, text=True)
-    if done.returncode != 0 and "ptrace" in done.stderr:
-        skip("strace may not trace here")
-    assert done.stdout == "5\n" and not done.stderr, done
-    read = sum(int(n) for n in re.findall(r"= (\d+)$", trace.read_text(), re.M))
-    size = (m.folder / "big.berth").stat().st_size
-    assert read < 8_000_000 + 200_000 < size + 200_000, f"{read} bytes of {size}"  # the module is
+    assert m.bytes_read("big.berth") < 200_000
+
+
+def quick_module(m):
+    """A module of known stamp that the cache has native code of is neither read nor validated when it starts."""
+    if not shutil.which("strace"):
+        skip("strace is not installed")
+    (m.folder / "big.wasm").write_bytes(binary(ADD_CODE, 8_000_000))
+    assert m.bytes_read("big.wasm", "--tier", "native") > 8_000_000
+    for tier in ((), ("--tier", "native"), ("--tier", "auto")):
+        assert m.bytes_read("big.wasm", *tier) < 200_000, tier
+    assert m.bytes_read("big.wasm", "--tier", "interp") > 8_000_000
+    (m.folder / "other.wasm").write_bytes(binary(SUB_CODE, 8_000_000))
+    m("compile", "other.wasm")
+    assert m.bytes_read("other.wasm", value="1\n") < 200_000
+
+
+def disabled_feature(m):
+    """What the compiler allowed is not what everybody allows."""
+    (m.folder / "m.wasm").write_bytes(binary(bytes([0x20, 0, 0xC0, 0x20, 1, 0x6A]), 100_000))  # i32.extend8_s
+    m("compile", "m.wasm")
+    m.runs("m.wasm", "5\n")
+    _, err = m("run", "--disable", "sign-extension", "--invoke", "f", "m.wasm", "3", "2", code=1)
+    assert "sign-extension" in err, err
+    m("compile", "-o", "m.berth", "m.wasm")
+    m.runs("m.berth", "5\n")
+    _, err = m("run", "--disable", "sign-extension", "--invoke", "f", "m.berth", "3", "2", code=1)
+    assert "sign-extension" in err, err
+
+
+def protected_code(m):
+    """While native code runs nothing is writable and executable, nor executable without a file, and no compiler is
+    in the process."""
+    loop = '(module (func (export "f") (loop $l (br $l))))\n'
+    (m.folder / "loop.wat").write_text(loop)
+    m("compile", "loop.wat")
+    for tier in ("native", "auto"):
+        guest = m.start("run", "--tier", tier, "--invoke", "f", "loop.wat")
+        try:
+            maps = ""
+            for _ in range(500):
+                maps = Path(f"/proc/{guest.pid}/maps").read_text()
+                if ".berth" in maps or guest.poll() is not None:
+                    break
+                time.sleep(0.02)
+            lines = [line.split(maxsplit=5) for line in maps.splitlines()]
+            code = [line for line in lines if "x" in line[1]]
+            assert any(line[-1].endswith(".berth") for line in code), maps
+            for line in code:
+                assert "w" not in line[1], line
+                assert len(line) == 6 and line[5].startswith(("/", "[vdso]", "[vsyscall]")), line
+                assert "LLVM" not in line[5], line
+            assert b"LLVM ERROR" not in m.berth.read_bytes(), "berth contains LLVM"
+        finally:
+            guest.kill()
+            guest.communicate()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <mutex>
 
+#include "os/linux/late_call.h"
 #include "os/memory.h"
 
 namespace berth::os {
@@ -17,7 +18,7 @@ namespace {
 
 constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGURG};
 // Ignored by default, so a nudge that comes when somebody else has taken the signal over does no harm.
-constexpr int kNudge = SIGURG;
+constexpr int kNudge = kNudgeSignal;
 static_assert(kSignals[static_cast<u8>(FaultKind::Nudge)] == kNudge);
 constexpr u32 kMaxHandlers = 8;
 
@@ -56,6 +57,10 @@ void pass_on(size_t which, int signal, siginfo_t* info, void* context) {
 
 void on_signal(int signal, siginfo_t* info, void* context) {
   const int saved_errno = errno;
+  if (signal == kNudge && run_late_call(*info)) {
+    errno = saved_errno;
+    return;
+  }
   size_t which = 0;
   while (which + 1 < std::size(kSignals) && kSignals[which] != signal) ++which;
   const bool nudged = signal == kNudge && info->si_code == SI_QUEUE && info->si_value.sival_ptr == &g_nudge_mark;
