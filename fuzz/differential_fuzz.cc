@@ -79,10 +79,12 @@ std::string observe_native(const std::shared_ptr<const wasm::Module>& module, st
   close(ends[1]);
   std::string seen;
   char buffer[4096];
-  for (ssize_t got; (got = read(ends[0], buffer, sizeof buffer)) > 0;) seen.append(buffer, static_cast<size_t>(got));
+  // The fuzzer's own clock interrupts both.
+  for (ssize_t got; (got = read(ends[0], buffer, sizeof buffer)) > 0 || (got < 0 && errno == EINTR);)
+    seen.append(buffer, static_cast<size_t>(std::max<ssize_t>(got, 0)));
   close(ends[0]);
   int status = 0;
-  waitpid(child, &status, 0);
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   if (status != 0) fail("native code ended with status " + std::to_string(status) + " after:\n" + seen);
   return seen;
 }
