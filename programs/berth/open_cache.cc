@@ -50,8 +50,8 @@ class Loading {
   std::optional<engine::Loaded<Module>> take_artifact(const engine::Descriptor& file,
                                                       const engine::ArtifactSummary& summary);
   std::optional<engine::Loaded<Module>> take_known(const engine::Descriptor& file);
-  std::optional<engine::Loaded<Module>> take(const engine::Descriptor& artifact,
-                                             const engine::ArtifactSummary& summary, const std::string& name);
+  std::optional<engine::Loaded<Module>> take(const engine::Descriptor& artifact, const engine::ArtifactSummary& summary,
+                                             const std::string& name);
   bool open_cache_now();
   void choose_source(engine::Descriptor file, bool now);
   std::function<void(const std::string&)> warning() const;
@@ -67,17 +67,18 @@ class Loading {
 bool Loading::open_cache_now() {
   if (cache_ != nullptr) return true;
   auto cache = open_cache();
-  if (cache) cache_ = std::move(*cache);
-  else no_cache_ = cache.error().to_string();
+  if (cache)
+    cache_ = std::move(*cache);
+  else
+    no_cache_ = cache.error().to_string();
   return cache_ != nullptr;
 }
 
 // Those who asked for native code are told; to the others the note goes that is for the curious.
 std::function<void(const std::string&)> Loading::warning() const {
   if (!by_default_) {
-    return [](const std::string& why) {
-      print_error("note: " + why, "native code is not kept, so each start compiles");
-    };
+    return
+        [](const std::string& why) { print_error("note: " + why, "native code is not kept, so each start compiles"); };
   }
   return config_.background_note ? config_.background_note : [](const std::string&) {};
 }

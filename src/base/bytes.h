@@ -29,8 +29,10 @@ class Bytes {
 
   // Drops all but the first `bytes`.
   void truncate(size_t bytes) {
-    if (keeper_) lent_ = lent_.first(bytes);
-    else own_.resize(bytes);
+    if (keeper_)
+      lent_ = lent_.first(bytes);
+    else
+      own_.resize(bytes);
   }
 
  private:

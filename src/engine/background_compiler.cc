@@ -73,8 +73,10 @@ void BackgroundCompiler::run_parts() {
   std::unique_lock lock(mutex_);
   while (true) {
     auto anything = [this] { return ends_ || !added_.empty(); };
-    if (watched_.empty()) wake_.wait(lock, anything);
-    else if (wake_.wait_for(lock, std::chrono::nanoseconds(period), anything)) period = kBusyNs;
+    if (watched_.empty())
+      wake_.wait(lock, anything);
+    else if (wake_.wait_for(lock, std::chrono::nanoseconds(period), anything))
+      period = kBusyNs;
     if (ends_) return;
     const auto added = std::exchange(added_, {});
     lock.unlock();

@@ -64,7 +64,8 @@ class CompilerSource final : public CodeSource {
     compilation.module = module.bytes;
     compilation.options = compiler_words(options_);
     compilation.options.emplace_back("--no-module");
-    if (!part.functions.empty()) compilation.options.insert(compilation.options.end(), {"--functions", list_of(part.functions)});
+    if (!part.functions.empty())
+      compilation.options.insert(compilation.options.end(), {"--functions", list_of(part.functions)});
     if (!part.loops.empty()) compilation.options.insert(compilation.options.end(), {"--loops", list_of(part.loops)});
     compilation.output = output;
     auto done = process_.run(compiler, compilation);

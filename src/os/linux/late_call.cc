@@ -21,9 +21,9 @@ std::mutex g_mutex;  // of those who set and cancel
 int g_timer;
 void (*g_function)(void*);
 void* g_data;
-std::atomic<bool> g_is_set{false};     // what is above may be read
-std::atomic<u32> g_handlers{0};        // handlers that may be reading it
-const char g_mark = 0;                 // its address tells our timer's signals from others
+std::atomic<bool> g_is_set{false};  // what is above may be read
+std::atomic<u32> g_handlers{0};     // handlers that may be reading it
+const char g_mark = 0;              // its address tells our timer's signals from others
 
 }  // namespace
 
