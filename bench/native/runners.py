@@ -106,7 +106,10 @@ class Node:
 
     def __init__(self, node: str):
         self.version = f"Node.js {version_of(node, '--version')}"
-        self.node = [node, "--no-warnings", "--experimental-wasm-gc"]
+        # What some versions have by default and some not at all.
+        wanted = [flag for flag in ("--experimental-wasm-gc", "--experimental-wasm-exnref")
+                  if subprocess.run([node, flag, "-e", "0"], capture_output=True, check=False).returncode == 0]
+        self.node = [node, "--no-warnings", *wanted]
         self.script = [HERE / "node.js", SECONDS]
 
     def prepare(self, program: Program):
@@ -168,6 +171,11 @@ class WasmEdge:
     def run(self, program: Program, size: int) -> Run:
         artifact = OUTPUT / f"{program.name}.edge.wasm"
         return measure([self.wasmedge, "run", artifact, *program.arguments(size)], program.stdin(size))
+
+    def compile_time(self, program: Program) -> CompileTime:
+        clock = time.perf_counter()
+        run = measure([self.wasmedge, "compile", module_of(program), OUTPUT / "compiled.edge.wasm"])
+        return CompileTime(time.perf_counter() - clock, run.user + run.system)
 
 
 def all_runners(berth: Path, wasmtime: str | None) -> list:

@@ -2,6 +2,7 @@
 
 #include <boost/context/detail/fcontext.hpp>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #if defined(__has_feature)
@@ -144,6 +145,10 @@ void Fiber::restart(std::function<void(Fiber&)> body) {
   CHECK(done_ || !started_);
 #ifdef BERTH_ASAN
   __asan_unpoison_memory_region(stack_.low_, static_cast<size_t>(stack_.high_ - stack_.low_));
+#endif
+#ifdef BERTH_TSAN
+  // It would count one more function that has been entered and not left.
+  if (stack_.tsan_ != nullptr) __tsan_destroy_fiber(std::exchange(stack_.tsan_, nullptr));
 #endif
   body_ = std::move(body);
   started_ = done_ = false;
