@@ -122,7 +122,7 @@ std::string Runtime::root_of(const std::string& runtime) const { return root_ + 
 Result<std::string> Runtime::runtime_of(const std::string& id) const {
   if (const auto record = ContainerFolder::read(root_, id); record && !record->runtime.empty()) return record->runtime;
   // The node's setting may have changed since the container was made.
-  if (!node_.runtime.empty() && !exists(root_of(node_.runtime) + "/" + id)) {
+  if (!id.empty() && !node_.runtime.empty() && !exists(root_of(node_.runtime) + "/" + id)) {
     for (const char* name : {"crun", "runc", "youki"}) {
       if (!exists(root_ + "/" + name + "/" + id)) continue;
       if (std::string path = container::find_program(name); !path.empty()) return path;
@@ -402,6 +402,13 @@ Result<int> Runtime::features() {
   json::Value out = known ? std::move(*known) : json::Value();
   if (out.text_at({"ociVersionMin"}).empty()) out.set("ociVersionMin", "1.0.0");
   out.set("ociVersionMax", "1.2.0");
+  // containerd 2.1 takes these to be there.
+  json::Value& on_linux = out.object_at("linux");
+  if (on_linux.find("namespaces") == nullptr) {
+    on_linux.set("namespaces", container::array_of({"cgroup", "ipc", "mount", "network", "pid", "user", "uts"}));
+  }
+  json::Value& mapping = on_linux.object_at("mountExtensions").object_at("idmap");
+  if (mapping.find("enabled") == nullptr) mapping.set("enabled", false);
   out.object_at("annotations").set("run.berth.version", BERTH_VERSION);
   cli::Output output;
   output << json::to_text(out, 2) << "\n";

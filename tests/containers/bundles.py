@@ -337,6 +337,8 @@ def errors(oci):
     assert [line.split(" ")[0] for line in version] == ["berth-oci", "commit:", "spec:"], version
     features = json.loads(oci("features"))
     assert features["ociVersionMax"] >= "1.2.0", features
+    assert features["linux"]["mountExtensions"]["idmap"]["enabled"] is False and features["linux"]["namespaces"]
+    assert ("mountOptions" in features) == (oci.below == "runc"), "what the runtime below can is passed on"
     oci("exec", "nobody", "ls", code=1)
     assert "does not exist" in oci.last.stderr
 

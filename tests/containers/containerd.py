@@ -109,8 +109,11 @@ class Containerd:
                 (IMAGE, {"guest.wasm": self.oci.wasm, "bin/guest": self.oci.native},
                  {"Entrypoint": ["/guest.wasm"], "Env": ["PATH=/bin", "FROM=image"]})):
             write_image(folder / "image.tar", name, files, config)
-            self("-n", "k8s.io", "images", "import", "--snapshotter", "native", folder / "image.tar")
-            self("images", "import", "--snapshotter", "native", folder / "image.tar")
+            for namespace in ("k8s.io", "default"):
+                load = ["-n", namespace, "images", "import", "--snapshotter", "native"]
+                # Later than 1.6, the daemon unpacks by itself, but only for snapshotters that it is configured for.
+                if self.call(*load, "--local", folder / "image.tar").returncode != 0:
+                    self(*load, folder / "image.tar")
 
     def configuration(self):
         folder = self.folder
@@ -147,7 +150,7 @@ state = "{folder}/state-of-containerd"
 {runtime}"""
 
     def ended(self):
-        assert self.daemon.poll() is None, f"containerd ended: {(self.folder / 'containerd.log').read_text()[-2000:]}"
+        assert self.daemon.poll() is None, f"containerd ended: {(self.folder / 'containerd.log').read_text()[-6000:]}"
         return False
 
     def call(self, *words, **more):
