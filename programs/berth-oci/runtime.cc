@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,7 +11,6 @@
 #include <climits>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
 
 #include "berth-oci/listing.h"
 #include "cli/output.h"
@@ -55,17 +53,6 @@ Result<json::Value> read_json(const std::string& path) {
 bool exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
 
 Error does_not_exist(const std::string& id) { return Error(ErrorCode::System, "container " + id + " does not exist"); }
-
-// Does `work` in a process of its own, which finishes even when this one is killed: what has begun is then either done
-// or undone, and never half of it.
-Result<int> in_worker(const std::function<int()>& work) {
-  const pid_t pid = fork();
-  if (pid < 0) return fail(os_error(errno, "cannot start a process"));
-  if (pid == 0) _exit(work());
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-  return container::exit_code_of(status);
-}
 
 }  // namespace
 
@@ -204,21 +191,14 @@ Result<int> Runtime::create() {
   std::filesystem::create_directories(root_of(runtime), failed);
   if (failed) return fail(os_error(failed.value(), "cannot make " + root_of(runtime)));
   if (!planned) return forward();
-  // In the foreground, signals and the terminal are the container's, and there is nothing to finish without it.
-  if (line_.command == "run" && !line_.has("--detach")) return create_rewritten(std::move(*planned));
-  return in_worker([&] {
-    Result<int> code = create_rewritten(std::move(*planned));
-    if (code) return *code;
-    report(code.error());
-    return cli::kExitFailure;
-  });
+  return create_rewritten(std::move(*planned));
 }
 
 Result<int> Runtime::create_rewritten(Planned planned) {
   const std::string& id = line_.operands[0];
   const std::string& runtime = planned.record.runtime;
   if (exists(root_of(runtime) + "/" + id)) return fail(ErrorCode::BadArgument, "container with id exists: " + id);
-  const ContainerFolder folder = TRY(ContainerFolder::create(root_, id));
+  ContainerFolder folder = TRY(ContainerFolder::create(root_, id));
   planned.record.pid_file = absolute(line_.option("--pid-file").value_or(folder.path() + "/pid"));
   if (const auto written = folder.write(planned.record, planned.config); !written) {
     folder.remove();
@@ -228,9 +208,12 @@ Result<int> Runtime::create_rewritten(Planned planned) {
   std::erase_if(line.options, [](const GivenOption& o) { return o.name == "--config"; });
   line.set_option("--bundle", folder.path());
   line.set_option("--pid-file", planned.record.pid_file);
-  Result<int> code = container::run_process(line.words_for(runtime, root_of(runtime)));
-  // After a `run` in the foreground the container is gone as well.
-  if (!code || *code != 0 || (line_.command == "run" && !line_.has("--detach"))) {
+  // In the foreground the container may run for long, and be deleted by others meanwhile.
+  const bool to_its_end = line_.command == "run" && !line_.has("--detach");
+  if (to_its_end) folder.unlock();
+  const std::vector<std::string> words = line.words_for(runtime, root_of(runtime));
+  Result<int> code = to_its_end ? container::run_process(words) : folder.run(words);
+  if (!code || *code != 0 || to_its_end) {
     if (!exists(root_of(runtime) + "/" + id)) folder.remove();
   }
   return code;
@@ -243,12 +226,7 @@ Result<int> Runtime::erase() {
     if (line_.has("--force") && !exists(root_of(runtime) + "/" + id)) return 0;
     return forward();
   }
-  return in_worker([&] {
-    Result<int> code = erase_rewritten();
-    if (code) return *code;
-    report(code.error());
-    return cli::kExitFailure;
-  });
+  return erase_rewritten();
 }
 
 Result<int> Runtime::erase_rewritten() {
@@ -264,7 +242,7 @@ Result<int> Runtime::erase_rewritten() {
   const std::string below = root_of(runtime) + "/" + id;
   int code = 0;
   if (exists(below)) {
-    code = TRY(container::run_process(line_.words_for(runtime, root_of(runtime))));
+    code = TRY(folder->run(line_.words_for(runtime, root_of(runtime))));
   } else if (!force) {
     return fail(does_not_exist(id));
   }

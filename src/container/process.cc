@@ -62,27 +62,29 @@ Error replace_process(const std::vector<std::string>& command) {
   return os_error(errno, "cannot run " + command[0]);
 }
 
-Result<int> run_process(const std::vector<std::string>& command) {
+Result<int> run_process(const std::vector<std::string>& command, const std::function<void()>& in_child) {
   // Blocked until somebody can be told, so that none is lost; the child starts with the old mask again.
   sigset_t passed, before;
   sigemptyset(&passed);
   for (const int number : kPassedOn) sigaddset(&passed, number);
   sigprocmask(SIG_BLOCK, &passed, &before);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  posix_spawnattr_setsigmask(&attributes, &before);
-  pid_t pid = 0;
-  const int error = posix_spawn(&pid, command[0].c_str(), nullptr, &attributes, words_of(command).data(), environ);
-  posix_spawnattr_destroy(&attributes);
-  if (error == 0) {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    if (in_child) in_child();
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    const std::string message = "berth-oci: " + replace_process(command).to_string() + "\n";
+    [[maybe_unused]] const ssize_t ignored = write(STDERR_FILENO, message.data(), message.size());
+    _exit(127);
+  }
+  const int error = errno;
+  if (pid > 0) {
     listener.store(pid);
     struct sigaction action{};
     action.sa_handler = pass_on;
     for (const int number : kPassedOn) sigaction(number, &action, nullptr);
   }
   sigprocmask(SIG_SETMASK, &before, nullptr);
-  if (error != 0) return fail(os_error(error, "cannot run " + command[0]));
+  if (pid < 0) return fail(os_error(error, "cannot start a process"));
   const int code = wait_for(pid);
   listener.store(0);
   return code;

@@ -1,6 +1,7 @@
 // Other programs: started, waited for, listened to. Used by one thread.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ int exit_code_of(int status);
 Error replace_process(const std::vector<std::string>& command);
 
 // Runs a program with our standard streams until it ends; its exit code. SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1,
-// SIGUSR2 and SIGWINCH are passed on to it. Fails with Io when it cannot be started.
-Result<int> run_process(const std::vector<std::string>& command);
+// SIGUSR2 and SIGWINCH are passed on to it. `in_child` is done by its process before it becomes the program. Fails with
+// Io when it cannot be started.
+Result<int> run_process(const std::vector<std::string>& command, const std::function<void()>& in_child = {});
 
 struct Captured {
   int exit_code = 0;

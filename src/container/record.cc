@@ -1,15 +1,19 @@
 #include "container/record.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <filesystem>
 #include <thread>
 
+#include "container/process.h"
 #include "container/text.h"
 #include "os/file.h"
 
@@ -18,6 +22,8 @@ namespace berth::container {
 namespace {
 
 constexpr std::chrono::milliseconds kRetry{2};
+// Number and start of the runtime that works on the container.
+constexpr char kProcessFile[] = "/process";
 
 Result<> make_folders(const std::string& path) {
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
@@ -41,6 +47,32 @@ Result<> write_file(const std::string& path, const std::string& text) {
   }
   if (rename(next.c_str(), path.c_str()) != 0) return fail(os_error(errno, "cannot write " + path));
   return {};
+}
+
+// The moment at which a process was started, in the kernel's units; empty when there is none of that number.
+std::string start_of(const std::string& process) {
+  const auto bytes = os::read_file("/proc/" + process + "/stat");
+  if (!bytes) return {};
+  // Behind the name, which may hold anything, it is the 20th word.
+  std::string_view text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  text.remove_prefix(std::min(text.rfind(')') + 1, text.size()));
+  const std::vector<std::string> words = split(text, ' ');
+  return words.size() > 19 ? words[19] : "";
+}
+
+// Waits until the process that `path` names has ended; whether it did so in time.
+bool wait_for_process(const std::string& path, std::chrono::steady_clock::time_point end) {
+  const auto bytes = os::read_file(path);
+  if (!bytes) return true;
+  const auto words = split({reinterpret_cast<const char*>(bytes->data()), bytes->size()}, ' ');
+  pid_t pid = 0;
+  if (words.size() == 2) std::from_chars(words[0].data(), words[0].data() + words[0].size(), pid);
+  if (pid <= 0) return true;
+  const Fd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!process || start_of(words[0]) != words[1]) return true;
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+  pollfd ended{process.get(), POLLIN, 0};
+  return poll(&ended, 1, static_cast<int>(std::max<i64>(left.count(), 0))) > 0;
 }
 
 bool still_there(const Fd& folder, const std::string& path) {
@@ -84,13 +116,15 @@ Result<std::optional<ContainerFolder>> ContainerFolder::lock(const std::string& 
     return fail(os_error(errno, "cannot open " + path));
   }
   const auto end = std::chrono::steady_clock::now() + patience;
+  auto busy = [&] {
+    return fail(ErrorCode::LimitExceeded, "container " + id + " is being made or deleted by another process");
+  };
   while (flock(folder.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) return fail(os_error(errno, "cannot lock " + path));
-    if (std::chrono::steady_clock::now() >= end) {
-      return fail(ErrorCode::LimitExceeded, "container " + id + " is being made or deleted by another process");
-    }
+    if (std::chrono::steady_clock::now() >= end) return busy();
     std::this_thread::sleep_for(kRetry);
   }
+  if (!wait_for_process(path + kProcessFile, end)) return busy();
   if (!still_there(folder, path)) return std::nullopt;
   return ContainerFolder(std::move(path), std::move(folder));
 }
@@ -121,6 +155,15 @@ Result<> ContainerFolder::write(const Record& record, const json::Value& config)
   value.set("options", array_of(record.launcher.options));
   TRY(write_file(path_ + "/record.json", json::to_text(value)));
   return write_file(path_ + "/config.json", json::to_text(config));
+}
+
+Result<int> ContainerFolder::run(const std::vector<std::string>& command) const {
+  // The child shares the lock until it becomes the runtime, and has said by then who it is.
+  return run_process(command, [this] {
+    const std::string pid = std::to_string(getpid());
+    const auto written = write_file(path_ + kProcessFile, pid + " " + start_of(pid));
+    if (!written) _exit(127);
+  });
 }
 
 void ContainerFolder::remove() const {

@@ -1,7 +1,10 @@
 // What berth-oci keeps about a container whose configuration it has rewritten: a folder ROOT/berth/ID with the
 // configuration that the runtime below was given (config.json, so that the folder is a bundle) and record.json. The
-// runtime's own state is in ROOT/NAME/ID, NAME being crun or runc. Whoever changes the folder holds its lock, which
-// ends with the process.
+// runtime's own state is in ROOT/NAME/ID, NAME being crun or runc.
+//
+// Whoever makes or deletes the container holds the folder's lock. It ends with the process, even if that is killed; but
+// the runtime that it has started goes on then, and the next one to take the lock waits for that as well, so that
+// nobody ever meets half a container.
 #pragma once
 
 #include <chrono>
@@ -37,6 +40,11 @@ class ContainerFolder {
   // The record without a lock; nothing when there is none, or none that can be read.
   static std::optional<Record> read(const std::string& root, const std::string& id);
   static std::string path_of(const std::string& root, const std::string& id);
+
+  // Has the runtime below do something to the container, as run_process does.
+  Result<int> run(const std::vector<std::string>& command) const;
+  // Ends the lock.
+  void unlock() { lock_ = Fd(); }
 
   Result<> write(const Record& record, const json::Value& config) const;
   const std::string& path() const { return path_; }
