@@ -117,14 +117,15 @@ TEST(Rewrite, KeepsWhatItDoesNotChange) {
   auto out = rewritten(config_with(R"("mounts":[{"destination":"/dev","type":"tmpfs","source":"tmpfs"},)"
                                    R"({"destination":"/d","type":"bind","source":"data","options":["ro"]}])"));
   ASSERT_TRUE(out);
-  EXPECT_EQ(json::to_text(out->config),
-            R"({"ociVersion":"1.0.2","unknown":[1.50],"process":{"args":["/dev/.berth/berth","run","--inherit-env",)"
-            R"("--dir=/::/:ro","--argv0=/app","--env=PWD=/w","/app","x"],"env":["A=1"],"cwd":"/w","user":{"uid":5}},)"
-            R"("root":{"path":"/bundle/rootfs","readonly":true},)"
-            R"("mounts":[{"destination":"/dev","type":"tmpfs","source":"tmpfs"},)"
-            R"({"destination":"/d","type":"bind","source":"/bundle/data","options":["ro"]},)"
-            R"({"destination":"/dev/.berth/berth","type":"bind","source":"/usr/bin/berth",)"
-            R"("options":["bind","ro","nosuid","nodev"]}]})");
+  EXPECT_EQ(
+      json::to_text(out->config),
+      R"({"ociVersion":"1.0.2","unknown":[1.50],"process":{"args":["/dev/.berth/berth","run","--inherit-env",)"
+      R"("--dir=/::/:ro","--tier=interp","--argv0=/app","--env=PWD=/w","/app","x"],"env":["A=1"],"cwd":"/w","user":{"uid":5}},)"
+      R"("root":{"path":"/bundle/rootfs","readonly":true},)"
+      R"("mounts":[{"destination":"/dev","type":"tmpfs","source":"tmpfs"},)"
+      R"({"destination":"/d","type":"bind","source":"/bundle/data","options":["ro"]},)"
+      R"({"destination":"/dev/.berth/berth","type":"bind","source":"/usr/bin/berth",)"
+      R"("options":["bind","ro","nosuid","nodev"]}]})");
   EXPECT_EQ(rewritten(config_with(R"("mounts":[])"))->launcher.berth, "/.berth/berth");
 }
 

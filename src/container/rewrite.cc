@@ -180,7 +180,9 @@ Result<Rewritten> rewrite(json::Value config, const std::string& bundle, const E
   lower(allowed.max_memory);
   if (memory) options.push_back("--max-memory=" + std::to_string(*memory));
   if (settings.stack_size) options.push_back("--stack-size=" + *settings.stack_size);
-  if (settings.tier) options.push_back("--tier=" + *settings.tier);
+  // No compiler is in a container; an artifact brings its code along.
+  if (settings.tier || entry.kind != ProgramKind::Artifact)
+    options.push_back("--tier=" + settings.tier.value_or("interp"));
 
   // For the container's own command only: a port is free once, and a time is over once.
   Launcher own = launcher;

@@ -183,22 +183,27 @@ def ctr(containerd):
     """`ctr run`: exit codes, exec, kill, and what a native program in the same image does."""
     run = ["run", "--rm", "--snapshotter", "native", "--runtime", "io.containerd.runc.v2", "--runc-binary",
            containerd.wrapper]
-    assert containerd(*run, IMAGE, "a", "/guest.wasm", "args", "x") == "/guest.wasm\nargs\nx\n"
-    containerd(*run, IMAGE, "b", "/guest.wasm", "exit", "7", code=7)
-    containerd(*run, IMAGE, "c", "/guest.wasm", "trap", code=134)
-    containerd(*run, IMAGE, "d", "/bin/guest", "exit", "8", code=8)
-    containerd(*run, "--memory-limit", 64 << 20, IMAGE, "e", "/guest.wasm", "take", "90", code=137)
-    containerd(*(word for word in run if word != "--rm"), "-d", IMAGE, "f", "/guest.wasm", "sleep")
-    containerd("task", "exec", "--exec-id", "x", "f", "/guest.wasm", "exit", "5", code=5)
-    assert "guest.wasm" in containerd("task", "exec", "--exec-id", "y", "f", "ls", "/")
-    containerd("task", "pause", "f")
+
+    def own(name):  # other tests have containers in the same folder of containerd's
+        return f"{name}{os.getpid()}"
+
+    kept = own("f")
+    assert containerd(*run, IMAGE, own("a"), "/guest.wasm", "args", "x") == "/guest.wasm\nargs\nx\n"
+    containerd(*run, IMAGE, own("b"), "/guest.wasm", "exit", "7", code=7)
+    containerd(*run, IMAGE, own("c"), "/guest.wasm", "trap", code=134)
+    containerd(*run, IMAGE, own("d"), "/bin/guest", "exit", "8", code=8)
+    containerd(*run, "--memory-limit", 64 << 20, IMAGE, own("e"), "/guest.wasm", "take", "90", code=137)
+    containerd(*(word for word in run if word != "--rm"), "-d", IMAGE, kept, "/guest.wasm", "sleep")
+    containerd("task", "exec", "--exec-id", "x", kept, "/guest.wasm", "exit", "5", code=5)
+    assert "guest.wasm" in containerd("task", "exec", "--exec-id", "y", kept, "ls", "/")
+    containerd("task", "pause", kept)
     assert "PAUSED" in containerd("task", "ls")
-    containerd("task", "resume", "f")
-    containerd("task", "kill", "-s", "SIGTERM", "f")
+    containerd("task", "resume", kept)
+    containerd("task", "kill", "-s", "SIGTERM", kept)
     wait_until(lambda: "STOPPED" in containerd("task", "ls"), "the task to stop")
-    containerd("task", "delete", "f")
+    containerd("task", "delete", kept)
     assert "exit code 143" in containerd.said, containerd.said
-    containerd("container", "delete", "f")
+    containerd("container", "delete", kept)
 
 
 class Cri:

@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from setting import Runtime, main, wait_until
+from setting import Runtime, cgroups_of, main, wait_until
 
 TIMES = int(os.environ.get("BERTH_CRASHES", "100"))
 
@@ -20,7 +20,7 @@ def left_by(oci, names):
     found = []
     for name in names:
         found += [str(path) for path in oci.root.glob(f"*/{name}")]
-        found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/berth-test/{name}")]
+        found += [str(path) for path in cgroups_of(name) if path.exists()]
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()

@@ -97,7 +97,7 @@ def lives(podman):
     assert podman("exec", "-e", "X=1", name, "env").splitlines().count("X=1") == 1
     podman("exec", name, "/bin/sh", code=None)
     stats = json.loads(podman("stats", "--no-stream", "--format", "json", name))
-    assert stats[0]["pids"] == "1" and not stats[0]["mem_usage"].startswith("0B"), stats
+    assert int(stats[0]["pids"]) >= 1 and not stats[0]["mem_usage"].startswith("0B"), stats
     podman("pause", name)
     assert podman("inspect", "--format", "{{.State.Status}}", name).strip() == "paused"
     podman("unpause", name)

@@ -133,6 +133,12 @@ def configuration(name, args, **more):
     return config
 
 
+def cgroups_of(name):
+    """Where a container's cgroups are, while there are any."""
+    mount = Path("/sys/fs/cgroup")
+    return [folder / "berth-test" / name for folder in (mount, *mount.iterdir()) if folder.is_dir()]
+
+
 class Runtime:
     """berth-oci over one runtime, its state in a folder of its own. With `adopts`, processes of containers become this
     one's, and it must wait for them."""
@@ -225,9 +231,8 @@ class Runtime:
     def leftovers(self):
         """What is still there although every container was deleted."""
         found = [str(path) for path in self.root.glob("*/*")]
-        for path in Path("/sys/fs/cgroup").glob("**/berth-test/*"):
-            if path.name.startswith(f"t{os.getpid()}-"):
-                found.append(str(path))
+        for number in range(1, self.count + 1):
+            found += [str(path) for path in cgroups_of(f"t{os.getpid()}-{number}") if path.exists()]
         mounts = Path("/proc/self/mounts").read_text()
         found += [line for line in mounts.splitlines() if str(self.folder) in line]
         for process in Path("/proc").glob("[0-9]*"):
