@@ -126,6 +126,7 @@ std::string show(const Pattern& p) {
     case Pattern::Kind::RefArray: return "(ref.array)";
     case Pattern::Kind::RefExn: return "(ref.exn)";
     case Pattern::Kind::AnyNan: return show_float(0, 32, p.nan[0]);
+    case Pattern::Kind::Component: return "a component's value";
     case Pattern::Kind::Either: {
       std::string out = "(either";
       for (const auto& a : p.alternatives) out += " " + show(a);

@@ -68,6 +68,17 @@ bool says(std::string_view message, abi::TrapCode trap) {
   return std::ranges::any_of(kOthers, [&](const auto& o) { return o.message == message && o.trap == trap; });
 }
 
+// What goes wrong between components is told in the trap's message.
+bool says(std::string_view message, const runtime::Unwind& unwind) {
+  if (unwind.trap != abi::TrapCode::CanonicalAbi) {
+    constexpr std::string_view kOther = "wasm `unreachable` instruction executed";
+    return says(message == kOther ? "unreachable" : message, unwind.trap);
+  }
+  constexpr std::string_view kPrefix = "wasm trap: ";
+  if (message.starts_with(kPrefix)) message.remove_prefix(kPrefix.size());
+  return unwind.message.find(message) != std::string::npos;
+}
+
 Error missing(const char* what, const std::optional<std::string>& id) {
   return Error(ErrorCode::BadArgument,
                id ? std::string("there is no ") + what + " $" + *id : std::string("there is no ") + what);
@@ -203,7 +214,26 @@ ScriptRunner::Outcome ScriptRunner::instantiate(const Prepared& module, runtime:
   return outcome;
 }
 
+ScriptRunner::Outcome ScriptRunner::from_component(ComponentRunner::Outcome outcome) {
+  Outcome out;
+  out.is_component = true;
+  out.unwind = std::move(outcome.unwind);
+  out.error = std::move(outcome.error);
+  out.component = std::move(outcome.value);
+  out.type = outcome.type;
+  return out;
+}
+
+ScriptRunner::Outcome ScriptRunner::instantiate_component(const text::ScriptModule& module) {
+  auto prepared = components().load(module, source_, file_, config_, nullptr);
+  if (prepared) return from_component(components().instantiate(*prepared, {}, false));
+  Outcome outcome;
+  outcome.error = std::move(prepared).error();
+  return outcome;
+}
+
 ScriptRunner::Outcome ScriptRunner::instantiate(const text::ScriptModule& module) {
+  if (module.is_component) return instantiate_component(module);
   auto prepared = load(module);
   if (prepared) return instantiate(*prepared, nullptr);
   Outcome outcome;
@@ -212,6 +242,7 @@ ScriptRunner::Outcome ScriptRunner::instantiate(const text::ScriptModule& module
 }
 
 ScriptRunner::Outcome ScriptRunner::instantiate(const text::ScriptInstance& command) {
+  if (command.is_component) return from_component(components().instantiate(command));
   Outcome outcome;
   const auto definition = definitions_.find(command.definition.value_or(""));
   if (definition == definitions_.end()) {
@@ -225,12 +256,21 @@ ScriptRunner::Outcome ScriptRunner::instantiate(const text::ScriptInstance& comm
 }
 
 void ScriptRunner::name_instance(const std::optional<std::string>& id, runtime::Instance* instance) {
+  if (components_) components_->forget_last();
   modules_[""] = {instance, {}};
   if (id) modules_[*id] = {instance, {}};
 }
 
 ScriptRunner::Failure ScriptRunner::run(const text::ScriptModule& module) {
   std::string message;
+  if (module.is_component) {
+    auto prepared = components().load(module, source_, file_, config_, &message);
+    if (!prepared) return message.empty() ? prepared.error().to_string() : message;
+    components().define(module.id, *prepared);
+    if (module.is_definition) return {};
+    const Outcome outcome = from_component(components().instantiate(*prepared, module.id));
+    return outcome.ok() ? Failure() : "the component " + describe(outcome);
+  }
   auto prepared = load(module, &message);
   if (!prepared) return message;
   definitions_[""] = *prepared;
@@ -272,6 +312,7 @@ Result<runtime::Value> ScriptRunner::constant(const text::Constant& c) {
     case Kind::F64: return runtime::Value::of_f64_bits(c.bits);
     case Kind::V128: return runtime::Value::of_v128(c.vector);
     case Kind::RefNull: return runtime::Value::of_ref(abi::kNull);
+    case Kind::Component: return fail(ErrorCode::BadArgument, "a core function takes no component values");
     case Kind::RefExtern:
     case Kind::RefHost: break;
   }
@@ -285,6 +326,7 @@ Result<runtime::Value> ScriptRunner::constant(const text::Constant& c) {
 }
 
 ScriptRunner::Outcome ScriptRunner::perform(const text::Action& action) {
+  if (components_ && components_->owns(action.module)) return from_component(components_->invoke(action));
   Outcome outcome;
   auto from = provider(action.module);
   if (!from) {
@@ -331,6 +373,7 @@ std::string ScriptRunner::describe(const Outcome& outcome) {
     return "failed as " + std::string(kind_name(outcome.error->kind())) + ": " + outcome.error->to_string();
   }
   if (outcome.unwind) return "ended with " + outcome.unwind->to_string();
+  if (outcome.component) return "returned " + component::to_string(*outcome.component, *outcome.type);
   return "returned " + show_all(outcome.values);
 }
 
@@ -341,6 +384,16 @@ ScriptRunner::Failure ScriptRunner::run(const text::Action& action) {
 
 ScriptRunner::Failure ScriptRunner::run(const text::AssertReturn& command) {
   const Outcome outcome = perform(command.action);
+  if (outcome.is_component && outcome.ok()) {
+    const size_t count = outcome.component ? 1 : 0;
+    std::string wrong;
+    if (command.results.size() != count) {
+      wrong = "actual   " + describe(outcome);
+    } else if (count == 1) {
+      wrong = mismatch(*outcome.component, *outcome.type, command.results[0]);
+    }
+    return wrong.empty() ? wrong : command.action.name + "\n" + wrong;
+  }
   bool same = outcome.ok() && outcome.values.size() == command.results.size();
   for (size_t i = 0; same && i < command.results.size(); ++i) same = matches(outcome.values[i], command.results[i]);
   if (same) return {};
@@ -352,8 +405,7 @@ ScriptRunner::Failure ScriptRunner::run(const text::AssertReturn& command) {
 }
 
 ScriptRunner::Failure ScriptRunner::expect_trap(const Outcome& outcome, std::string_view message) {
-  if (outcome.unwind && outcome.unwind->kind == runtime::UnwindKind::Trap && says(message, outcome.unwind->trap))
-    return {};
+  if (outcome.unwind && outcome.unwind->kind == runtime::UnwindKind::Trap && says(message, *outcome.unwind)) return {};
   return "expected trap: " + std::string(message) + "\nactual   it " + describe(outcome);
 }
 
@@ -397,8 +449,16 @@ ScriptRunner::Failure ScriptRunner::run(const text::AssertModule& command) {
     Outcome outcome = module ? instantiate(*module) : instantiate(std::get<text::ScriptInstance>(command.target));
     if (outcome.error && outcome.error->kind() == expected.kind) return {};
     // Segments were part of linking once.
-    if (outcome.unwind && says(command.message, outcome.unwind->trap)) return {};
+    if (outcome.unwind && says(command.message, *outcome.unwind)) return {};
     return wanted + "the module " + (outcome.ok() ? "was instantiated" : describe(outcome));
+  }
+  if (module->is_component) {
+    auto loaded = components().load(*module, source_, file_, config_, nullptr);
+    if (loaded) return wanted + "the component is valid";
+    if (loaded.error().kind() == expected.kind) return {};
+    // Where names are resolved is a matter of taste: the text that does not say what it means may be invalid.
+    if (expected.kind == ErrorKind::Invalid && loaded.error().kind() == ErrorKind::Malformed) return {};
+    return wanted + std::string(kind_name(loaded.error().kind())) + ": " + loaded.error().to_string();
   }
   auto loaded = load(*module, nullptr, expected.custom);
   if (loaded) return wanted + "the module is valid";

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "berth/wast_component.h"
 #include "cli/output.h"
 #include "engine/engine.h"
 #include "runtime/store.h"
@@ -60,6 +61,9 @@ class ScriptRunner {
     std::vector<runtime::Value> values;
     std::unique_ptr<runtime::Unwind> unwind;
     std::optional<Error> error;
+    std::optional<component::Value> component;  // what a component's function returned, of `type`
+    const component::cm::ValType* type = nullptr;
+    bool is_component = false;
     bool ok() const { return !unwind && !error; }
   };
   // Empty when the command passed.
@@ -86,6 +90,8 @@ class ScriptRunner {
   Outcome instantiate(const text::ScriptInstance& instance);
   Outcome instantiate(const text::ScriptModule& module);
   Outcome perform(const text::Action& action);
+  Outcome instantiate_component(const text::ScriptModule& module);
+  static Outcome from_component(ComponentRunner::Outcome outcome);
   Result<runtime::Value> constant(const text::Constant& c);
   std::optional<runtime::Extern> find_import(const wasm::Import& import) const;
   void define_hosts();
@@ -101,6 +107,11 @@ class ScriptRunner {
   const std::string_view source_;
   const Prepared spectest_;
   runtime::Store store_;
+  std::optional<ComponentRunner> components_;  // made when first needed
+  ComponentRunner& components() {
+    if (!components_) components_.emplace(engine_, store_);
+    return *components_;
+  }
   std::map<std::string, Provider, std::less<>> modules_;      // by identifier; "" is the last one
   std::map<std::string, Prepared, std::less<>> definitions_;  // likewise
   std::map<std::string, Provider, std::less<>> registered_;

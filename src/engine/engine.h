@@ -74,9 +74,11 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes, s
                                                         const Config& config);
 // The same for a file, read while it is decoded. Of an artifact it is the module that came
 // with it; `read_module` knows none.
-// `kind`, where it is not null, is set to what the file was.
+// `kind`, where it is not null, is set to what the file was; `component`, where it is not null, to the bytes of one
+// that is a component, which fails as read_module does.
 Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config,
-                                                             FileKind* kind = nullptr);
+                                                             FileKind* kind = nullptr,
+                                                             std::vector<u8>* component = nullptr);
 
 struct ArtifactSummary;
 // The module that came with an artifact, which is open and has been authenticated (Cache::authenticate); it stays

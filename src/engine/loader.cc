@@ -258,7 +258,7 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module_in(int file, const Artif
 }
 
 Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config,
-                                                             FileKind* kind_out) {
+                                                             FileKind* kind_out, std::vector<u8>* component) {
   const File file(path);
   if (!file.is_open()) return io_failure(path, errno);
   const std::string name = path == "-" ? "standard input" : path;
@@ -293,6 +293,10 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& 
       bytes.insert(bytes.end(), buffer.get(), buffer.get() + n);
     }
     if (n < 0) return io_failure(path, errno);
+    if (kind == FileKind::Component && component != nullptr) {
+      *component = std::move(bytes);
+      return component_failure(name);
+    }
     return read_module(std::move(bytes), name, config);
   }
 

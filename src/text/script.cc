@@ -2,6 +2,7 @@
 
 #include "text/cursor.h"
 #include "text/literals.h"
+#include "text/utf8.h"
 
 namespace berth::text {
 
@@ -134,7 +135,7 @@ class ScriptParser : private Cursor {
         AssertTrap a;
         if (at_instance()) {
           a.target = instance();
-        } else if (at_list(kw::Module)) {
+        } else if (at_module()) {
           a.target = module();
         } else {
           a.target = action();
@@ -208,15 +209,24 @@ class ScriptParser : private Cursor {
         expect_close();
         return o;
       }
-      default: unexpected(peek(1)); return Wait{};
+      default: break;
     }
+    if (at_component()) {
+      if (at_instance()) return instance();
+      return module();
+    }
+    unexpected(peek(1));
+    return Wait{};
   }
 
-  bool at_instance() const { return at_list(kw::Module) && Tokens::word(peek(2)) == kw::Instance; }
+  bool at_component() const { return kind() == TokenKind::LParen && text(peek(1)) == "component"; }
+  bool at_module() const { return at_list(kw::Module) || at_component(); }
+  bool at_instance() const { return at_module() && Tokens::word(peek(2)) == kw::Instance; }
 
   ScriptInstance instance() {
-    advance(), advance(), advance();
     ScriptInstance i;
+    i.is_component = at_component();
+    advance(), advance(), advance();
     i.id = optional_id();
     i.definition = optional_id();
     // One identifier alone is the definition's.
@@ -230,7 +240,9 @@ class ScriptParser : private Cursor {
     const Token open = peek();
     m.begin = open.offset;
     const u32 closing = Tokens::closing(open);
-    expect_list(kw::Module);
+    m.is_component = at_component();
+    if (!at_module()) unexpected();
+    advance(), advance();
     m.is_definition = take_word(kw::Definition);
     m.id = optional_id();
     if (word() == kw::Binary) m.form = ScriptModule::Form::Binary;
@@ -284,9 +296,110 @@ class ScriptParser : private Cursor {
     return a;
   }
 
+  // What is written of component values: "u32.const", "list.const", "option.some" and so on.
+  static std::optional<ComponentValue::Kind> component_kind(std::string_view word) {
+    using Kind = ComponentValue::Kind;
+    static constexpr struct {
+      std::string_view word;
+      Kind kind;
+    } kKinds[] = {{"bool.const", Kind::Bool},     {"s8.const", Kind::S8},           {"u8.const", Kind::U8},
+                  {"s16.const", Kind::S16},       {"u16.const", Kind::U16},         {"s32.const", Kind::S32},
+                  {"u32.const", Kind::U32},       {"s64.const", Kind::S64},         {"u64.const", Kind::U64},
+                  {"f32.const", Kind::F32},       {"f64.const", Kind::F64},         {"char.const", Kind::Char},
+                  {"str.const", Kind::String},    {"list.const", Kind::List},       {"record.const", Kind::Record},
+                  {"tuple.const", Kind::Tuple},   {"variant.const", Kind::Variant}, {"enum.const", Kind::Enum},
+                  {"option.none", Kind::Option},  {"option.some", Kind::Option},    {"result.ok", Kind::Result},
+                  {"result.err", Kind::Result},   {"flags.const", Kind::Flags}};
+    for (const auto& k : kKinds) {
+      if (k.word == word) return k.kind;
+    }
+    return std::nullopt;
+  }
+  // Floats by themselves are also what core functions take.
+  bool at_component_value() const {
+    return kind() == TokenKind::LParen && !is_op(Tokens::word(peek(1))) && component_kind(text(peek(1)));
+  }
+
+  ComponentValue component_value() {
+    using Kind = ComponentValue::Kind;
+    ComponentValue v;
+    if (++nesting_ > kMaxNesting) fail(peek(), "unexpected token: values nested too deeply");
+    // Inside of others values may do without parentheses.
+    const bool enclosed = kind() == TokenKind::LParen;
+    const auto known = component_kind(text(peek(enclosed ? 1 : 0)));
+    if (!known) {
+      unexpected(peek(enclosed ? 1 : 0));
+      return v;
+    }
+    if (enclosed) advance();
+    const std::string_view word = text(take());
+    v.kind = *known;
+    const auto values = [&] {
+      while ((kind() == TokenKind::LParen || kind() == TokenKind::Word) && ok()) v.items.push_back(component_value());
+    };
+    switch (v.kind) {
+      case Kind::Bool: {
+        const std::string_view t = text(take());
+        if (t != "true" && t != "false") unexpected();
+        v.bits = t == "true";
+        break;
+      }
+      case Kind::S8: case Kind::U8: v.bits = take_int(8); break;
+      case Kind::S16: case Kind::U16: v.bits = take_int(16); break;
+      case Kind::S32: case Kind::U32: v.bits = take_int(32); break;
+      case Kind::S64: case Kind::U64: v.bits = take_int(64); break;
+      case Kind::F32: case Kind::F64: {
+        const NanPattern nan = take_nan();
+        v.nan = static_cast<u8>(nan);
+        if (nan == NanPattern::None) v.bits = take_float(v.kind == Kind::F32 ? 32 : 64);
+        break;
+      }
+      case Kind::Char: {
+        const Token at = peek();
+        const std::string s = take_name();
+        v.bits = decode_char(s);
+        if (v.bits > 0x10FFFF) unexpected(at);
+        break;
+      }
+      case Kind::String: v.text = take_name(); break;
+      case Kind::Enum: v.text = take_name(); break;
+      case Kind::Variant: v.text = take_name(), values(); break;
+      case Kind::Option: v.bits = word == "option.some", values(); break;
+      case Kind::Result: v.bits = word == "result.ok", values(); break;
+      case Kind::List: case Kind::Tuple: values(); break;
+      case Kind::Record:
+        while (take_list(kw::Field)) {
+          v.labels.push_back(take_name());
+          v.items.push_back(component_value());
+          expect_close();
+        }
+        break;
+      case Kind::Flags:
+        while (kind() == TokenKind::String && ok()) v.labels.push_back(take_name());
+    }
+    if (enclosed) expect_close();
+    --nesting_;
+    return v;
+  }
+
+  // The one character of `s`; past all of them when it is not one.
+  static u32 decode_char(std::string_view s) {
+    const u32 n = utf8_sequence(s);
+    if (n == 0 || n != s.size()) return ~u32{0};
+    if (n == 1) return static_cast<u8>(s[0]);
+    u32 c = static_cast<u8>(s[0]) & (0xFFu >> (n + 1));
+    for (u32 i = 1; i < n; ++i) c = c << 6 | (static_cast<u8>(s[i]) & 63);
+    return c;
+  }
+
   Constant constant() {
     using wasm::Op;
     Constant c;
+    if (at_component_value()) {
+      c.kind = Constant::Kind::Component;
+      c.component = component_value();
+      return c;
+    }
     const Word w = list_word();
     advance();
     const Token word_token = take();
@@ -325,6 +438,11 @@ class ScriptParser : private Cursor {
     using Kind = Pattern::Kind;
     using wasm::Op;
     Pattern p;
+    if (at_component_value()) {
+      p.kind = Kind::Component;
+      p.component = component_value();
+      return p;
+    }
     const Word w = list_word();
     advance();
     const Token word_token = take();

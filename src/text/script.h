@@ -12,17 +12,19 @@
 #include <vector>
 
 #include "base/result.h"
+#include "text/component_parser.h"
 #include "text/parser.h"
 #include "text/source_map.h"
 #include "wasm/types.h"
 
 namespace berth::text {
 
-// A module within a script.
+// A module within a script, or a component.
 struct ScriptModule {
   enum class Form : u8 { Text, Binary, Quote };
   std::optional<std::string> id;  // without its dollar
   Form form = Form::Text;
+  bool is_component = false;
   bool is_definition = false;  // `(module definition …)`: not instantiated by itself
   u32 begin = 0, end = 0;      // its text in the source
 
@@ -30,19 +32,38 @@ struct ScriptModule {
   Result<ParsedModule> parse(std::string_view source, const ParseOptions& options = {}) const {
     return parse_module(source, options, begin, end);
   }
+  // The same for a component.
+  Result<ParsedComponent> parse_component(std::string_view source, const ParseOptions& options = {}) const {
+    return text::parse_component(source, options, begin, end);
+  }
 };
 
 // `(module instance $id $definition)`; without a definition, the last one.
 struct ScriptInstance {
   std::optional<std::string> id, definition;
+  bool is_component = false;
+};
+
+// A value of the component model, as argument or as what a result has to be.
+struct ComponentValue {
+  enum class Kind : u8 {
+    Bool, S8, U8, S16, U16, S32, U32, S64, U64, F32, F64, Char, String,
+    List, Record, Tuple, Variant, Enum, Option, Result, Flags,
+  } kind = Kind::Bool;
+  u64 bits = 0;               // Bool, of a number, Char; Option: whether some, Result: whether ok
+  u8 nan = 0;                 // F32, F64: a NanPattern
+  std::string text;           // String; the case of Variant and Enum
+  std::vector<std::string> labels;  // of the fields of Record; Flags: those that are set
+  std::vector<ComponentValue> items;  // elements, fields; the payload, if any
 };
 
 // An argument of an invocation.
 struct Constant {
-  enum class Kind : u8 { I32, I64, F32, F64, V128, RefNull, RefExtern, RefHost } kind = Kind::I32;
+  enum class Kind : u8 { I32, I64, F32, F64, V128, RefNull, RefExtern, RefHost, Component } kind = Kind::I32;
   u64 bits = 0;                        // of a number; the number of RefExtern and RefHost
   V128 vector{};                       // of V128
   std::optional<wasm::HeapType> heap;  // of RefNull, when it is an abstract one
+  std::optional<ComponentValue> component{};
 };
 
 // What a float may be: itself, or any NaN of a sort (specification: floating-point, NaN propagation).
@@ -62,6 +83,7 @@ struct Pattern {
     RefFunc, RefAny, RefEq, RefI31, RefStruct, RefArray, RefExn,  // not null, of that type
     AnyNan,     // f32 or f64: the NaN of `nan[0]`, in the words of older scripts
     Either,     // one of `alternatives`
+    Component,  // `component`
   } kind = Kind::I32;
   u64 bits = 0;                // of a number, unless `nan[0]` says otherwise
   V128 vector{};               // of V128
@@ -71,6 +93,7 @@ struct Pattern {
   std::optional<wasm::HeapType> heap;
   std::optional<u32> number;
   std::vector<Pattern> alternatives;
+  std::optional<ComponentValue> component{};
 };
 
 struct Action {
