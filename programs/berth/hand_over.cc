@@ -66,7 +66,10 @@ bool may_name_image(std::string_view text) {
     if (text.ends_with(suffix)) return false;
   }
   if (text.empty() || text.starts_with('/') || text.starts_with('.') || text.starts_with('-')) return false;
-  return text.find_first_of(":@/") != std::string_view::npos;
+  if (text.find_first_of(":@") != std::string_view::npos) return true;
+  // A path of folders is a file's that is not there, unless it starts with a registry.
+  const std::string_view first = text.substr(0, text.find('/'));
+  return first.size() != text.size() && (first == "localhost" || first.find('.') != std::string_view::npos);
 }
 
 std::optional<std::string> module_of_image(std::string_view name) {

@@ -37,7 +37,11 @@ def push_and_pull(m):
     assert row["digest"] == digest and row["holds"] == "wasi/wasm", row
     said = m("run", name, "one", code=7, env=other)
     assert said[0] == "app.wasm\none\n", said
+    # A bar on a terminal, gone at the end; on no other occasion.
+    code, shown = m.on_terminal("pull", PLAIN, "--all-platforms", name, env=m.elsewhere("bar"))
+    assert code == 0 and "pulling " in shown and "█" in shown and shown.index("\x1b[K", shown.rindex("█")), shown
     out, err = m.image("pull", PLAIN, "--all-platforms", f"{r.host}/team/app@{digest}", env=other)
+    assert "█" not in err and "\x1b" not in err
     assert out.strip() == f"{r.host}/team/app@{digest}", out
     assert "were there already" in err, err
     assert m("inspect", name, env=other)[0] == m.image("inspect", name, env=other)[0]
@@ -79,6 +83,11 @@ def tls_and_login(m):
     out, _ = m.image("login", "--ca-file", authority, "-u", "me", "--password-stdin", r.host, input="secret\n", stdin=None)
     assert str(m.folder / "run/containers/auth.json") in out, out
     m.image("push", "--ca-file", authority, name)
+    # Asked for on a terminal, which does not show the password.
+    m.image("logout", r.host)
+    code, shown = m.on_terminal("login", "--ca-file", authority, r.host,
+                                answers=[("User: ", "me"), ("Password: ", "secret")])
+    assert code == 0 and "secret" not in shown and "me" in shown, shown
     need("skopeo")
     m.must("skopeo", "inspect", PLAIN, f"docker://{name}")  # with the credentials that login kept
     m.image("logout", r.host)

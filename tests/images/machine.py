@@ -82,6 +82,25 @@ class Machine:
         """The environment with another store."""
         return self.environment | {"BERTH_IMAGES": str(self.folder / name)}
 
+    def on_terminal(self, *words, answers=(), **options):
+        """Runs it with a terminal as standard input and error; its exit code and what appeared there. `answers` are
+        (question, answer)."""
+        leader, follower = os.openpty()
+        environment = options.pop("env", self.environment) | {"TERM": "xterm"}
+        process = subprocess.Popen([self.berth, "image", *map(str, words)], env=environment, cwd=self.folder,
+                                   stdin=follower, stderr=follower, stdout=subprocess.DEVNULL)
+        os.close(follower)
+        shown, waiting = b"", list(answers)
+        while True:
+            try:
+                shown += os.read(leader, 65536)
+            except OSError:  # the other end is closed
+                break
+            if waiting and waiting[0][0].encode() in shown:
+                os.write(leader, waiting.pop(0)[1].encode() + b"\n")
+        os.close(leader)
+        return process.wait(SECONDS), shown.decode()
+
     def registry(self, name="registry", **options):
         need("docker-registry")
         registry = Registry(self.folder / name, **options)
