@@ -10,7 +10,7 @@
 
 namespace berth::abi {
 
-inline constexpr u32 kArtifactFormat = 2;
+inline constexpr u32 kArtifactFormat = 3;
 inline constexpr char kArtifactSection[] = ".berth";
 inline constexpr char kModuleSection[] = ".berth.module";
 inline constexpr u64 kSectionAlignment = 4096;
@@ -47,6 +47,7 @@ struct ArtifactHeader {
   ArtifactTable line_data;   // bytes: the lines of the blocks, as abi/line_table.h encodes them
   ArtifactTable inlined;     // InlinedCall
   ArtifactTable loops;       // LoopEntry, ascending by function and then offset
+  ArtifactTable bodies;      // BodyPlace for each defined function; none where bodies were translated
 };
 
 enum ArtifactOption : u32 {
@@ -54,6 +55,11 @@ enum ArtifactOption : u32 {
   kDeterministicNan = 1u << 1,
   kDeterministicRelaxed = 1u << 2,
   kPartial = 1u << 3,  // calls to functions that have no code here go through FunctionInstance
+};
+
+// Where the module's binary has a function's body (wasm::Function::body), so that nobody need look for it.
+struct BodyPlace {
+  u32 offset, bytes;
 };
 
 enum ModuleFact : u32 {

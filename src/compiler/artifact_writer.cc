@@ -50,6 +50,12 @@ std::vector<u8> make_section(const Metadata& metadata, const wasm::Module& modul
   header.line_data = items(metadata.line_data);
   header.inlined = items(metadata.inlined);
   header.loops = items(metadata.loops);
+  std::vector<abi::BodyPlace> bodies;
+  if (module.translated.empty()) {
+    for (const wasm::Function& f : std::span(module.functions).subspan(module.imported_functions))
+      bodies.push_back({f.body.offset, f.body.size});
+  }
+  header.bodies = items(bodies);
   std::memcpy(out.data(), &header, sizeof header);
   return out;
 }

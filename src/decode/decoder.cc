@@ -12,6 +12,7 @@ namespace berth::decode {
 using wasm::CodeReader;
 using wasm::FuncIdx;
 using wasm::Module;
+using wasm::Range;
 using wasm::SectionId;
 
 namespace {
@@ -87,6 +88,7 @@ class StreamDecoder::Impl {
   }
 
   Module module_;
+  std::vector<Range> known_bodies_;  // empty: to be looked for
 
  private:
   enum class State : u8 { Header, SectionHeader, SectionPayload, CodeCount, BodySize, BodyBytes };
@@ -212,7 +214,23 @@ class StreamDecoder::Impl {
     next_body_ = module_.imported_functions;
     if (observer_) TRY(observer_->on_code_start(module_));
     state_ = State::BodySize;
-    return Step::Done;
+    if (known_bodies_.empty()) return Step::Done;
+    return known_bodies();
+  }
+
+  Result<Step> known_bodies() {
+    const u32 first = module_.imported_functions;
+    if (known_bodies_.size() != module_.functions.size() - first || module_.bytes.size() < section_end_)
+      return fail(Error(ErrorCode::FunctionCodeMismatch, "other bodies were expected").at(pos_));
+    u64 at = pos_;
+    for (size_t i = 0; i < known_bodies_.size(); ++i) {
+      const Range body = known_bodies_[i];
+      if (body.offset < at || body.offset > section_end_ || body.size > section_end_ - body.offset)
+        return fail(Error(ErrorCode::LengthOutOfBounds, "other bodies were expected").at(at));
+      at = u64{body.offset} + body.size;
+      module_.functions[first + i].body = body;
+    }
+    return end_section();
   }
 
   Result<Step> body_size() {
@@ -291,6 +309,14 @@ const Module& StreamDecoder::module() const { return impl_->module_; }
 Result<Module> decode_module(Bytes bytes, const wasm::FeatureSet& features, const wasm::ModuleLimits& limits,
                              DecodeObserver* observer) {
   StreamDecoder decoder(features, limits, observer);
+  TRY(decoder.impl_->take(std::move(bytes)));
+  return decoder.finish();
+}
+
+Result<Module> decode_known_module(Bytes bytes, std::vector<Range> bodies, const wasm::FeatureSet& features,
+                                   const wasm::ModuleLimits& limits) {
+  StreamDecoder decoder(features, limits);
+  decoder.impl_->known_bodies_ = std::move(bodies);
   TRY(decoder.impl_->take(std::move(bytes)));
   return decoder.finish();
 }

@@ -57,6 +57,8 @@ class StreamDecoder {
  private:
   friend Result<wasm::Module> decode_module(Bytes, const wasm::FeatureSet&, const wasm::ModuleLimits&,
                                             DecodeObserver*);
+  friend Result<wasm::Module> decode_known_module(Bytes, std::vector<wasm::Range>, const wasm::FeatureSet&,
+                                                  const wasm::ModuleLimits&);
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
@@ -64,6 +66,11 @@ class StreamDecoder {
 // Decodes a whole module, whose bytes it keeps as Module::bytes.
 Result<wasm::Module> decode_module(Bytes bytes, const wasm::FeatureSet& features = {},
                                    const wasm::ModuleLimits& limits = {}, DecodeObserver* observer = nullptr);
+
+// The same for a module that was decoded before, when its functions' bodies, imported ones left out, were at `bodies`.
+// Saves looking at the whole code section. Ranges that are not ascending parts of that are errors; others are believed.
+Result<wasm::Module> decode_known_module(Bytes bytes, std::vector<wasm::Range> bodies, const wasm::FeatureSet& features,
+                                         const wasm::ModuleLimits& limits);
 
 // Whether `bytes` start as a WebAssembly binary does (module or component).
 bool has_wasm_magic(std::span<const u8> bytes);

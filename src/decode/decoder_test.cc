@@ -120,6 +120,25 @@ void check_every_cut(const std::vector<u8>& bytes, const wasm::ModuleLimits& lim
 
 TEST(StreamDecoder, DoesNotDependOnHowTheBytesAreCut) { check_every_cut(assemble(kLarge)); }
 
+TEST(DecodeKnownModule, TakesBodiesFromWhereTheyWere) {
+  const std::vector<u8> whole = assemble(kLarge);
+  const auto module = decode_module(std::vector(whole));
+  ASSERT_TRUE(module);
+  std::vector<wasm::Range> bodies;
+  for (const auto& f : std::span(module->functions).subspan(module->imported_functions)) bodies.push_back(f.body);
+  ASSERT_FALSE(bodies.empty());
+  EXPECT_EQ(outcome(decode_known_module(std::vector(whole), bodies, {}, {})), outcome(*module));
+  auto fewer = bodies;
+  fewer.pop_back();
+  if (!fewer.empty()) EXPECT_FALSE(decode_known_module(std::vector(whole), fewer, {}, {}));
+  auto far = bodies;
+  far.back().size += static_cast<u32>(whole.size());
+  EXPECT_FALSE(decode_known_module(std::vector(whole), far, {}, {}));
+  auto before = bodies;
+  before[0].offset = 0;
+  EXPECT_FALSE(decode_known_module(std::vector(whole), before, {}, {}));
+}
+
 TEST(StreamDecoder, FailsAlikeHoweverTheBytesAreCut) {
   const std::vector<u8> whole = assemble(kLarge);
   for (size_t size = 0; size < whole.size(); size += 3) {

@@ -149,6 +149,17 @@ Result<Bytes> map_module_of(int descriptor, const ArtifactSummary& summary, cons
   return Bytes({static_cast<const u8*>(map), size}, std::shared_ptr<void>(map, [size](void* p) { munmap(p, size); }));
 }
 
+Result<std::vector<wasm::Range>> read_bodies(int descriptor, const ArtifactSummary& summary, const std::string& name) {
+  const Reader file(descriptor, name);
+  const abi::ArtifactTable& table = summary.header.bodies;
+  if (table.count > summary.header.defined_functions || table.offset > summary.header.file_bytes)
+    return file.bad("its header is malformed");
+  static_assert(sizeof(abi::BodyPlace) == sizeof(wasm::Range) && std::is_trivially_copyable_v<wasm::Range>);
+  std::vector<wasm::Range> bodies(table.count);
+  TRY(file.read(bodies.data(), summary.header_offset + table.offset, bodies.size() * sizeof bodies[0]));
+  return bodies;
+}
+
 Result<Digest> compute_digest(int descriptor, const ArtifactSummary& summary, const std::string& name) {
   const Reader file(descriptor, name);
   const u64 hole = summary.header_offset + offsetof(abi::ArtifactHeader, digest);

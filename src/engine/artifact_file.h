@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "engine/digest.h"
+#include "wasm/module.h"
 
 namespace berth::engine {
 
@@ -34,6 +35,8 @@ Result<ArtifactSummary> read_summary(int file, const std::string& name);
 Result<Bytes> read_module_of(int file, const ArtifactSummary& summary, const std::string& name);
 // The same, mapped and not checked: for files that have been authenticated.
 Result<Bytes> map_module_of(int file, const ArtifactSummary& summary, const std::string& name);
+// Where the bodies of its functions are; none when the artifact does not say.
+Result<std::vector<wasm::Range>> read_bodies(int file, const ArtifactSummary& summary, const std::string& name);
 // What ArtifactHeader::digest should be; reads all of the file.
 Result<Digest> compute_digest(int file, const ArtifactSummary& summary, const std::string& name);
 // The plain digest of an open file.

@@ -114,9 +114,11 @@ Loaded<std::shared_ptr<const wasm::Module>> read_binary(Bytes bytes, std::string
 constexpr wasm::FeatureSet kUsual;
 
 // A module whose functions are known to be valid.
-Result<std::shared_ptr<const wasm::Module>> declare(Bytes bytes, const Config& config) {
-  auto module =
-      std::make_shared<wasm::Module>(TRY(decode::decode_module(std::move(bytes), config.features, config.limits)));
+Result<std::shared_ptr<const wasm::Module>> declare(Bytes bytes, std::vector<wasm::Range> bodies,
+                                                    const Config& config) {
+  auto decoded =
+      TRY(decode::decode_known_module(std::move(bytes), std::move(bodies), config.features, config.limits));
+  auto module = std::make_shared<wasm::Module>(std::move(decoded));
   validate::Options options;
   options.limits = config.limits;
   validate::ModuleValidator validator(*module, options);
@@ -252,7 +254,9 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module_in(int file, const Artif
   if (!bytes) return artifact_failure(std::move(bytes).error());
   const bool is_valid = summary.header.facts == 0 && (config.features.bits() & kUsual.bits()) == kUsual.bits();
   if (!is_valid) return read_binary(std::move(*bytes), name, config);
-  auto module = declare(std::move(*bytes), config);
+  auto bodies = read_bodies(file, summary, name);
+  if (!bodies) return artifact_failure(std::move(bodies).error());
+  auto module = declare(std::move(*bytes), std::move(*bodies), config);
   if (!module) return failure(name, std::move(module).error());
   return std::move(*module);
 }
