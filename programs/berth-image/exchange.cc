@@ -29,7 +29,6 @@ Result<std::string> ask(const char* question, bool secret) {
   if (isatty(STDIN_FILENO) != 1)
     return oci::problem("there is no terminal to ask for credentials on",
                         "--username NAME --password-stdin takes them from a pipe");
-  cli::write_all(STDERR_FILENO, question);
   termios before{};
   const bool hide = secret && tcgetattr(STDIN_FILENO, &before) == 0;
   if (hide) {
@@ -37,6 +36,8 @@ Result<std::string> ask(const char* question, bool secret) {
     hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
   }
+  // Only now: an answer that comes at once is neither shown nor flushed.
+  cli::write_all(STDERR_FILENO, question);
   std::string line;
   std::getline(std::cin, line);
   if (hide) {
