@@ -174,7 +174,7 @@ engine::Loaded<Module> Loading::run() {
   } else if (wants_code) {
     choose_source({}, !by_default_);
   }
-  return engine::read_module_file(path_, config_);
+  return engine::read_module_file(path_, config_, nullptr, nullptr, is_file ? file.get() : -1);
 }
 
 engine::Loaded<Module> Loading::run_with(const std::string& artifact) {

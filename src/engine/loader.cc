@@ -130,7 +130,11 @@ Result<std::shared_ptr<const wasm::Module>> declare(Bytes bytes, std::vector<was
 // A file being read.
 class File {
  public:
-  explicit File(const std::string& path) : fd_(path == "-" ? dup(0) : open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+  // `open_file` instead of what is at `path`, where it is a descriptor.
+  explicit File(const std::string& path, int open_file = -1)
+      : fd_(open_file >= 0 ? fcntl(open_file, F_DUPFD_CLOEXEC, 0)
+            : path == "-"  ? dup(0)
+                           : open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
   ~File() {
     if (fd_ >= 0) close(fd_);
   }
@@ -262,8 +266,8 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module_in(int file, const Artif
 }
 
 Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config,
-                                                             FileKind* kind_out, std::vector<u8>* component) {
-  const File file(path);
+                                                             FileKind* kind_out, std::vector<u8>* component, int open_file) {
+  const File file(path, open_file);
   if (!file.is_open()) return io_failure(path, errno);
   const std::string name = path == "-" ? "standard input" : path;
 
