@@ -80,13 +80,13 @@ TEST_F(ContainerTest, CommandsAreFoundAsTheContainerWould) {
   write("rootfs/bin/app",
         "\x7f"
         "ELF");
-  write("rootfs/work/here.wasm", kModule);
+  write("rootfs/srv/here.wasm", kModule);
   EXPECT_EQ(find("app", {"PATH=/opt:/bin"}).path, "/opt/app");
   EXPECT_EQ(find("app", {"PATH=/bin:/opt"}).kind, ProgramKind::Native);
   EXPECT_EQ(find("app").path, "/bin/app");
-  EXPECT_EQ(find("./here.wasm", {}, "/work").path, "/work/here.wasm");
-  EXPECT_EQ(find("here.wasm", {}, "/work").path, "/work/here.wasm");
-  EXPECT_EQ(find("here.wasm", {"PATH=../work"}, "/bin").path, "/work/here.wasm");
+  EXPECT_EQ(find("./here.wasm", {}, "/srv").path, "/srv/here.wasm");
+  EXPECT_EQ(find("here.wasm", {}, "/srv").path, "/srv/here.wasm");
+  EXPECT_EQ(find("here.wasm", {"PATH=../srv"}, "/bin").path, "/srv/here.wasm");
 }
 
 TEST_F(ContainerTest, LinksStayInside) {
