@@ -29,7 +29,8 @@ std::string outcome(std::span<const u8> binary) {
   };
   auto component = component_model::decode_component(binary, load, {}, limits());
   if (!component) return component.error().to_string();
-  if (auto valid = component_model::validate_component(*component, {}, limits()); !valid) return valid.error().to_string();
+  if (auto valid = component_model::validate_component(*component, {}, limits()); !valid)
+    return valid.error().to_string();
   // What is valid has a type, and all of it can be spelled.
   std::string text;
   for (const auto* list : {&component->type->imports, &component->type->exports}) {

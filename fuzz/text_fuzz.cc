@@ -19,7 +19,8 @@ using namespace berth;
 constexpr u64 kMaxText = 16 << 20;
 
 // What `module` is printed as, read back; nothing if a body is malformed or there is too much.
-std::optional<wasm::Module> print_and_read(const wasm::Module& module, const text::PrintOptions& options, std::string& out) {
+std::optional<wasm::Module> print_and_read(const wasm::Module& module, const text::PrintOptions& options,
+                                           std::string& out) {
   auto printed = text::print_module(module, options);
   if (!printed) return std::nullopt;
   out = std::move(*printed);

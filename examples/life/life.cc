@@ -40,6 +40,5 @@ int main(int argc, char** argv) {
     board = next_generation(board);
     most = std::max(most, board.size());
   }
-  std::cout << "after " << generations << " generations: " << board.size() << " cells, at most "
-            << most << '\n';
+  std::cout << "after " << generations << " generations: " << board.size() << " cells, at most " << most << '\n';
 }

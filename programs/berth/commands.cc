@@ -150,8 +150,9 @@ constexpr Command kCommands[] = {
     {.name = "validate",
      .usage = "[OPTION…] FILE…",
      .summary = "Check modules and components",
-     .details = "Reads each module or component, .wasm or .wat, and says whether it is valid or what is wrong and where.\n"
-                "The exit code is 0 when all are valid, else 1.",
+     .details =
+         "Reads each module or component, .wasm or .wat, and says whether it is valid or what is wrong and where.\n"
+         "The exit code is 0 when all are valid, else 1.",
      .options = kValidateOptions,
      .min_operands = 1,
      .operands = Complete::File,

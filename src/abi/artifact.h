@@ -24,30 +24,30 @@ struct ArtifactTable {
 
 struct ArtifactHeader {
   char magic[8];
-  u32 format;          // kArtifactFormat
-  u32 abi;             // kAbiVersion
+  u32 format;            // kArtifactFormat
+  u32 abi;               // kAbiVersion
   u8 module_digest[32];  // SHA-256 of the module's binary
   u8 digest[32];         // SHA-256 of the whole file with these 32 bytes taken as zeros
-  u64 file_bytes;      // size of the whole file
-  u64 module_offset;   // where the module's binary lies in the file
-  u64 module_bytes;    // its size; 0 when it is not there
-  u32 options;         // ArtifactOption bits
+  u64 file_bytes;        // size of the whole file
+  u64 module_offset;     // where the module's binary lies in the file
+  u64 module_bytes;      // its size; 0 when it is not there
+  u32 options;           // ArtifactOption bits
   u32 defined_functions;
-  u32 facts;           // ModuleFact bits
+  u32 facts;  // ModuleFact bits
   u32 unused;
-  ArtifactTable target;      // chars: "x86_64-linux"
-  ArtifactTable cpu;         // chars: CPU name, and then each feature that the code may use as "+name", spaces between
-  ArtifactTable compiler;    // chars: name and version of the compiler
-  ArtifactTable functions;   // u32 code offset for each defined function; 0 when it has no code here
-  ArtifactTable types;       // TypeTrampolines for each type index; zero where it is no function type
-  ArtifactTable unwind;      // UnwindRow, ascending by `begin`
-  ArtifactTable rules;       // UnwindRule
-  ArtifactTable landings;    // LandingPad, ascending by `begin`, no two overlap
-  ArtifactTable line_blocks; // LineBlock, ascending by `begin`
-  ArtifactTable line_data;   // bytes: the lines of the blocks, as abi/line_table.h encodes them
-  ArtifactTable inlined;     // InlinedCall
-  ArtifactTable loops;       // LoopEntry, ascending by function and then offset
-  ArtifactTable bodies;      // BodyPlace for each defined function; none where bodies were translated
+  ArtifactTable target;       // chars: "x86_64-linux"
+  ArtifactTable cpu;          // chars: CPU name, and then each feature that the code may use as "+name", spaces between
+  ArtifactTable compiler;     // chars: name and version of the compiler
+  ArtifactTable functions;    // u32 code offset for each defined function; 0 when it has no code here
+  ArtifactTable types;        // TypeTrampolines for each type index; zero where it is no function type
+  ArtifactTable unwind;       // UnwindRow, ascending by `begin`
+  ArtifactTable rules;        // UnwindRule
+  ArtifactTable landings;     // LandingPad, ascending by `begin`, no two overlap
+  ArtifactTable line_blocks;  // LineBlock, ascending by `begin`
+  ArtifactTable line_data;    // bytes: the lines of the blocks, as abi/line_table.h encodes them
+  ArtifactTable inlined;      // InlinedCall
+  ArtifactTable loops;        // LoopEntry, ascending by function and then offset
+  ArtifactTable bodies;       // BodyPlace for each defined function; none where bodies were translated
 };
 
 enum ArtifactOption : u32 {
@@ -63,8 +63,9 @@ struct BodyPlace {
 };
 
 enum ModuleFact : u32 {
-  kTranslatedBodies = 1u << 0,  // some were rewritten by validation (wasm::Module::translated), and offsets refer to that
-  kUnusualFeatures = 1u << 1,   // it is not valid with the features alone that are on by default
+  kTranslatedBodies =
+      1u << 0,  // some were rewritten by validation (wasm::Module::translated), and offsets refer to that
+  kUnusualFeatures = 1u << 1,  // it is not valid with the features alone that are on by default
 };
 
 struct TypeTrampolines {

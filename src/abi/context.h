@@ -39,19 +39,19 @@ enum class TypeKind : u8 { Func, Struct, Array, Host, Exception };
 struct RuntimeType {
   TypeKind kind;
   bool is_final;
-  u8 depth;          // number of proper supertypes
-  u8 element_log2;   // arrays: log2 of the element's size
-  u8 size_class;     // structs: index into StoreContext::allocation_runs
-  u32 object_bytes;  // structs: size of an object, header included
-  bool has_refs;     // whether the collector must look into objects of this type
-  u32 param_slots, result_slots;  // functions: slots of all parameters, of all results
-  const RuntimeType* const* display;     // depth + 1 entries: display[i] is the supertype at depth i; the last is this
-  const wasm::SubType* definition;       // Func, Struct, Array; type indices in it are those of `group`'s members
-  const u32* field_offsets;              // structs: byte offset of each field from the start of the object
-  const void* group;                     // runtime's record of the recursion group
-  const u32* ref_offsets;                // structs: where the fields are that the collector follows
-  u32 ref_count;                         // how many; arrays: 1 if it follows the elements
-  mutable const void* native_exit;       // functions: exit trampoline (abi/native.h) once there is one; accessed atomically
+  u8 depth;                           // number of proper supertypes
+  u8 element_log2;                    // arrays: log2 of the element's size
+  u8 size_class;                      // structs: index into StoreContext::allocation_runs
+  u32 object_bytes;                   // structs: size of an object, header included
+  bool has_refs;                      // whether the collector must look into objects of this type
+  u32 param_slots, result_slots;      // functions: slots of all parameters, of all results
+  const RuntimeType* const* display;  // depth + 1 entries: display[i] is the supertype at depth i; the last is this
+  const wasm::SubType* definition;    // Func, Struct, Array; type indices in it are those of `group`'s members
+  const u32* field_offsets;           // structs: byte offset of each field from the start of the object
+  const void* group;                  // runtime's record of the recursion group
+  const u32* ref_offsets;             // structs: where the fields are that the collector follows
+  u32 ref_count;                      // how many; arrays: 1 if it follows the elements
+  mutable const void* native_exit;  // functions: exit trampoline (abi/native.h) once there is one; accessed atomically
 };
 
 // Subtyping of concrete types in constant time.
@@ -113,9 +113,9 @@ struct FunctionInstance {
   void* code;                // interpreter's FunctionCode of the body; of a host function: null
   HostEntry host;            // null when defined in wasm
   void* host_data;
-  u32 index;                 // in the defining module's function index space
+  u32 index;  // in the defining module's function index space
   u32 unused;
-  const void* native_code;   // what native code calls, with native_target first (abi/native.h)
+  const void* native_code;  // what native code calls, with native_target first (abi/native.h)
   void* native_target;
   StoreContext* store;
 };
@@ -150,10 +150,11 @@ struct StoreContext {
   Slot* overflow;                  // kOverflowSlots: arguments that native calls have no registers for
   InstanceContext* caller;         // whose code calls: native code sets it right before each call that may reach a
                                    // host function (of imports, indirect, by reference); see Builtin::CallOut
-  u64 guest_sp, guest_fp;          // native code's stack and frame pointer at the call of the builtin that runs; builtins set it
-  u64 guest_pc;                    // and, where calls do not push it, that call's return address
-  u64 native_limit;                // builtins are refused to native code whose stack pointer is below
-  Slot* stack_end;                 // what stack_limit is when nothing stops calls
+  u64 guest_sp,
+      guest_fp;      // native code's stack and frame pointer at the call of the builtin that runs; builtins set it
+  u64 guest_pc;      // and, where calls do not push it, that call's return address
+  u64 native_limit;  // builtins are refused to native code whose stack pointer is below
+  Slot* stack_end;   // what stack_limit is when nothing stops calls
 };
 
 // Whether the store's guest has to stop. Any thread.
@@ -163,18 +164,18 @@ inline bool is_stopped(const StoreContext& store, std::memory_order order = std:
 
 // Per instance. Arrays are indexed by the module's index spaces, imports first unless said otherwise.
 struct InstanceContext {
-  u8* memory0_base;                   // memories[0]->base when memory 0 exists and is guarded
-  GlobalCell* defined_globals;        // by index minus the imported ones
-  GlobalCell** globals;               // all
+  u8* memory0_base;             // memories[0]->base when memory 0 exists and is guarded
+  GlobalCell* defined_globals;  // by index minus the imported ones
+  GlobalCell** globals;         // all
   StoreContext* store;
   MemoryRecord** memories;
   TableRecord** tables;
-  FunctionInstance** functions;       // all
-  const RuntimeType* const* types;    // by type index
+  FunctionInstance** functions;     // all
+  const RuntimeType* const* types;  // by type index
   TagInstance** tags;
-  void* instance;                     // runtime::Instance
-  void* module_code;                  // the executor's data for the module
-  const void* const* builtins;        // by abi::Builtin; null when there is no native code
+  void* instance;               // runtime::Instance
+  void* module_code;            // the executor's data for the module
+  const void* const* builtins;  // by abi::Builtin; null when there is no native code
 };
 
 // Whether 32-bit memories of this process are guarded: reserved with so much inaccessible space behind

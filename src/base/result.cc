@@ -37,9 +37,7 @@ std::string Error::to_string() const {
   return out;
 }
 
-Error os_error(int err, std::string what) {
-  return Error(ErrorCode::System, what + ": " + std::strerror(err));
-}
+Error os_error(int err, std::string what) { return Error(ErrorCode::System, what + ": " + std::strerror(err)); }
 
 void check_failed(const char* condition, const char* file, int line) {
   std::fprintf(stderr, "berth: internal error: %s does not hold (%s:%d). Please report this.\n", condition, file, line);

@@ -53,10 +53,19 @@ class [[nodiscard]] Error {
   std::optional<u32> function() const { return d_->function; }
   const std::vector<std::string>& context() const { return d_->context; }
 
-  Error&& at(u64 offset) && { d_->offset = offset; return std::move(*this); }
-  Error&& in_function(u32 index) && { d_->function = index; return std::move(*this); }
+  Error&& at(u64 offset) && {
+    d_->offset = offset;
+    return std::move(*this);
+  }
+  Error&& in_function(u32 index) && {
+    d_->function = index;
+    return std::move(*this);
+  }
   // Adds an outer frame: "while reading app.wasm". Innermost first.
-  Error&& with_context(std::string what) && { d_->context.push_back(std::move(what)); return std::move(*this); }
+  Error&& with_context(std::string what) && {
+    d_->context.push_back(std::move(what));
+    return std::move(*this);
+  }
 
   // One line: text, detail, function and offset, context.
   std::string to_string() const;
@@ -86,26 +95,28 @@ Error os_error(int err, std::string what);
 
 namespace detail {
 template <typename T, typename E>
-T unwrap(std::expected<T, E>& r) { return std::move(*r); }
+T unwrap(std::expected<T, E>& r) {
+  return std::move(*r);
+}
 template <typename E>
 void unwrap(std::expected<void, E>&) {}
 }  // namespace detail
 
 // Evaluates an expected; on failure returns its error from the enclosing function, else yields the value.
-#define TRY(expr)                                                          \
-  __extension__({                                                          \
-    auto berth_try_ = (expr);                                              \
-    if (!berth_try_) [[unlikely]]                                          \
-      return std::unexpected(std::move(berth_try_).error());               \
-    ::berth::detail::unwrap(berth_try_);                                   \
+#define TRY(expr)                                            \
+  __extension__({                                            \
+    auto berth_try_ = (expr);                                \
+    if (!berth_try_) [[unlikely]]                            \
+      return std::unexpected(std::move(berth_try_).error()); \
+    ::berth::detail::unwrap(berth_try_);                     \
   })
 
 // Stops the process with a message when a condition that must hold does not; stays on in release.
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
-#define CHECK(condition)                                                   \
-  do {                                                                     \
-    if (!(condition)) [[unlikely]]                                         \
-      ::berth::check_failed(#condition, __FILE__, __LINE__);               \
+#define CHECK(condition)                                     \
+  do {                                                       \
+    if (!(condition)) [[unlikely]]                           \
+      ::berth::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)
 
 }  // namespace berth

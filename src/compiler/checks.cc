@@ -218,8 +218,10 @@ Instruction* find_access(const Check& check, const llvm::DataLayout& layout) {
 }
 
 void make_volatile(Instruction& i) {
-  if (auto* read = llvm::dyn_cast<llvm::LoadInst>(&i)) read->setVolatile(true);
-  else if (auto* write = llvm::dyn_cast<llvm::StoreInst>(&i)) write->setVolatile(true);
+  if (auto* read = llvm::dyn_cast<llvm::LoadInst>(&i))
+    read->setVolatile(true);
+  else if (auto* write = llvm::dyn_cast<llvm::StoreInst>(&i))
+    write->setVolatile(true);
 }
 
 bool is_stack_access(const llvm::StoreInst& write) {
@@ -256,7 +258,8 @@ void lower_compared(const Check& check, llvm::Function& f, u64 least) {
       beyond, check.call, true, llvm::MDBuilder(f.getContext()).createBranchWeights(1, 1 << 20));
   llvm::IRBuilder<> fail(stop);
   fail.SetCurrentDebugLocation(check.call->getDebugLoc());
-  auto* trap = fail.CreateIntrinsic(llvm::Intrinsic::ubsantrap, {}, {fail.getInt8(static_cast<u8>(abi::TrapCode::MemoryOutOfBounds))});
+  auto* trap = fail.CreateIntrinsic(llvm::Intrinsic::ubsantrap, {},
+                                    {fail.getInt8(static_cast<u8>(abi::TrapCode::MemoryOutOfBounds))});
   trap->setDoesNotReturn();
   trap->addFnAttr(llvm::Attribute::NoMerge);
   check.call->eraseFromParent();
@@ -272,8 +275,10 @@ llvm::PreservedAnalyses LowerChecks::run(llvm::Function& f, llvm::FunctionAnalys
   if (checks.empty()) return llvm::PreservedAnalyses::all();
   const llvm::DataLayout& layout = f.getParent()->getDataLayout();
   for (const Check& c : checks) {
-    if (c.guarded()) lower_guarded(c, layout);
-    else lower_compared(c, f, least_bytes(module_, c.memory()));
+    if (c.guarded())
+      lower_guarded(c, layout);
+    else
+      lower_compared(c, f, least_bytes(module_, c.memory()));
   }
   return llvm::PreservedAnalyses::none();
 }

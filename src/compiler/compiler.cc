@@ -43,7 +43,7 @@ Result<std::unique_ptr<llvm::TargetMachine>> make_machine(const Target& target, 
   llvm::TargetOptions options;
   options.MCOptions.AsmVerbose = false;
   options.UniqueSectionNames = false;
-  const auto level = optimization == 0 ? llvm::CodeGenOptLevel::None
+  const auto level = optimization == 0   ? llvm::CodeGenOptLevel::None
                      : optimization == 1 ? llvm::CodeGenOptLevel::Less
                                          : llvm::CodeGenOptLevel::Default;
   std::unique_ptr<llvm::TargetMachine> machine(found->createTargetMachine(
@@ -53,8 +53,8 @@ Result<std::unique_ptr<llvm::TargetMachine>> make_machine(const Target& target, 
 }
 
 std::unexpected<Error> no_such_loop(const LoopRef& loop) {
-  return fail(ErrorCode::CompilerFailed, "no loop at byte " + std::to_string(loop.offset) + " of function " +
-                                             std::to_string(loop.function));
+  return fail(ErrorCode::CompilerFailed,
+              "no loop at byte " + std::to_string(loop.offset) + " of function " + std::to_string(loop.function));
 }
 
 // What one thread takes at a time.

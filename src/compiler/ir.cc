@@ -44,8 +44,8 @@ Partition::Partition(const Plan& plan, llvm::LLVMContext& context, llvm::TargetM
   auto* void_type = llvm::Type::getVoidTy(context);
   auto* ptr = llvm::PointerType::get(context, 0);
   auto* i64 = llvm::Type::getInt64Ty(context);
-  auto* check_type =
-      llvm::FunctionType::get(void_type, {ptr, i64, i64, llvm::Type::getInt32Ty(context), llvm::Type::getInt1Ty(context)}, false);
+  auto* check_type = llvm::FunctionType::get(
+      void_type, {ptr, i64, i64, llvm::Type::getInt32Ty(context), llvm::Type::getInt1Ty(context)}, false);
   check_ = llvm::Function::Create(check_type, llvm::Function::ExternalLinkage, kCheckName, *module_);
   // It reads everything, since a trap lets everything be seen; it may not return, so it can be neither removed nor
   // passed by a store.
@@ -78,8 +78,10 @@ llvm::FunctionType* Partition::function_type(const wasm::FuncType& type) const {
   auto* ptr = llvm::PointerType::get(context_, 0);
   std::vector<llvm::Type*> params{ptr};
   llvm::Type* result = llvm::Type::getVoidTy(context_);
-  if (abi::returns_in_memory(type)) params.push_back(ptr);
-  else if (!type.results.empty()) result = this->type(type.results[0]);
+  if (abi::returns_in_memory(type))
+    params.push_back(ptr);
+  else if (!type.results.empty())
+    result = this->type(type.results[0]);
   const auto places = abi::passing(type);
   for (size_t i = 0; i < places.size(); ++i)
     if (places[i] == abi::kInRegister) params.push_back(this->type(type.params[i]));
@@ -110,9 +112,9 @@ llvm::Function* Partition::function(u32 index) {
 
 llvm::Function* Partition::loop_entry(const LoopRef& loop) {
   auto* ptr = llvm::PointerType::get(context_, 0);
-  auto* f = llvm::Function::Create(llvm::FunctionType::get(llvm::Type::getVoidTy(context_), {ptr, ptr}, false),
-                                   llvm::Function::ExternalLinkage,
-                                   ".loop[" + std::to_string(loop.function) + "][" + std::to_string(loop.offset) + "]", *module_);
+  auto* f = llvm::Function::Create(
+      llvm::FunctionType::get(llvm::Type::getVoidTy(context_), {ptr, ptr}, false), llvm::Function::ExternalLinkage,
+      ".loop[" + std::to_string(loop.function) + "][" + std::to_string(loop.offset) + "]", *module_);
   f->setVisibility(llvm::GlobalValue::HiddenVisibility);
   set_attributes(*f);
   return f;
@@ -121,8 +123,8 @@ llvm::Function* Partition::loop_entry(const LoopRef& loop) {
 llvm::DISubprogram* Partition::subprogram(llvm::Function& function, u32 index) {
   auto* type = debug_.createSubroutineType(debug_.getOrCreateTypeArray({}));
   // Debug information of kind LineTablesOnly has no linkage names.
-  auto* scope = debug_.createFunction(file_, plan_.symbol(index), {}, file_, wasm().functions[index].body.offset, type, 0,
-                                      llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition);
+  auto* scope = debug_.createFunction(file_, plan_.symbol(index), {}, file_, wasm().functions[index].body.offset, type,
+                                      0, llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition);
   function.setSubprogram(scope);
   return scope;
 }

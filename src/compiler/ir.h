@@ -23,7 +23,7 @@ struct Plan {
   const Options& options;
   Target target;
   wasm::Names names;
-  std::vector<bool> selected;  // by function index: whether code is made for it
+  std::vector<bool> selected;                                    // by function index: whether code is made for it
   std::unordered_map<u32, std::vector<wasm::BranchHint>> hints;  // by function index
 
   // What the function is called in object files.

@@ -124,7 +124,8 @@ TEST(Patterns, ChecksOfTwoArmsStayTwo) {
 // Folded into a masked move the load would fault only when it is chosen.
 TEST(Patterns, LoadsThatASelectMayNotChooseStillTrap) {
   const std::string ir = optimized(R"((memory 1) (func (param $p i32) (param $c i32) (result f64)
-    (select (f64.const 1) (f64.load (local.get $p)) (local.get $c))))", "x86-64-v4");
+    (select (f64.const 1) (f64.load (local.get $p)) (local.get $c))))",
+                                   "x86-64-v4");
   EXPECT_EQ(count(ir, "load volatile i8"), 1u) << ir;
 }
 

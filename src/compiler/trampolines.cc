@@ -38,9 +38,12 @@ void Partition::add_enter(u32 index) {
   const auto offsets = slot_offsets(type.params);
   const auto places = abi::passing(type);
   for (size_t i = 0; i < type.params.size(); ++i) {
-    Value* const v = ir.CreateAlignedLoad(this->type(type.params[i]), ir.CreatePtrAdd(slots, ir.getInt64(offsets[i])), llvm::Align(8));
-    if (places[i] == abi::kInRegister) arguments.push_back(v);
-    else ir.CreateAlignedStore(v, ir.CreatePtrAdd(f->getArg(3), ir.getInt64(u64{places[i]} * 8)), llvm::Align(8));
+    Value* const v = ir.CreateAlignedLoad(this->type(type.params[i]), ir.CreatePtrAdd(slots, ir.getInt64(offsets[i])),
+                                          llvm::Align(8));
+    if (places[i] == abi::kInRegister)
+      arguments.push_back(v);
+    else
+      ir.CreateAlignedStore(v, ir.CreatePtrAdd(f->getArg(3), ir.getInt64(u64{places[i]} * 8)), llvm::Align(8));
   }
   auto* call = ir.CreateCall(function_type(type), code, arguments);
   if (type.results.size() == 1) ir.CreateAlignedStore(call, slots, llvm::Align(8));
@@ -61,14 +64,19 @@ void Partition::add_exit(u32 index) {
   area->setAlignment(llvm::Align(16));
   const auto offsets = slot_offsets(type.params);
   const auto places = abi::passing(type);
-  auto read = [&](Value* base, u64 offset) { return ir.CreateLoad(ir.getPtrTy(), ir.CreatePtrAdd(base, ir.getInt64(offset))); };
+  auto read = [&](Value* base, u64 offset) {
+    return ir.CreateLoad(ir.getPtrTy(), ir.CreatePtrAdd(base, ir.getInt64(offset)));
+  };
   Value* const store = read(instance, offsetof(abi::FunctionInstance, store));
   Value* const overflow = read(store, offsetof(abi::StoreContext, overflow));
   auto argument = f->arg_begin() + (in_memory ? 2 : 1);
   for (u32 i = 0; i < type.params.size(); ++i) {
     Value* v;
-    if (places[i] == abi::kInRegister) v = argument++;
-    else v = ir.CreateAlignedLoad(this->type(type.params[i]), ir.CreatePtrAdd(overflow, ir.getInt64(u64{places[i]} * 8)), llvm::Align(8));
+    if (places[i] == abi::kInRegister)
+      v = argument++;
+    else
+      v = ir.CreateAlignedLoad(this->type(type.params[i]), ir.CreatePtrAdd(overflow, ir.getInt64(u64{places[i]} * 8)),
+                               llvm::Align(8));
     ir.CreateAlignedStore(v, ir.CreatePtrAdd(area, ir.getInt64(offsets[i])), llvm::Align(8));
   }
   Value* const context = read(instance, offsetof(abi::FunctionInstance, context));
@@ -81,7 +89,8 @@ void Partition::add_exit(u32 index) {
   }
   const auto results = slot_offsets(type.results);
   for (size_t i = 0; i < type.results.size() && in_memory; ++i) {
-    Value* const v = ir.CreateAlignedLoad(this->type(type.results[i]), ir.CreatePtrAdd(area, ir.getInt64(results[i])), llvm::Align(8));
+    Value* const v = ir.CreateAlignedLoad(this->type(type.results[i]), ir.CreatePtrAdd(area, ir.getInt64(results[i])),
+                                          llvm::Align(8));
     ir.CreateAlignedStore(v, ir.CreatePtrAdd(f->getArg(1), ir.getInt64(results[i])), llvm::Align(8));
   }
   ir.CreateRetVoid();

@@ -14,9 +14,15 @@ using wasm::ValKind;
 using wasm::ValType;
 
 Translator::Translator(Partition& partition, u32 function, std::optional<u32> loop)
-    : p_(partition), module_(partition.wasm()), index_(function), type_(module_.func_type(wasm::FuncIdx(function))),
-      f_(loop ? *partition.loop_entry({function, *loop}) : *partition.function(function)), ir_(partition.context()), entry_(partition.context()),
-      reader_(module_.body(wasm::FuncIdx(function))), loop_(loop) {}
+    : p_(partition),
+      module_(partition.wasm()),
+      index_(function),
+      type_(module_.func_type(wasm::FuncIdx(function))),
+      f_(loop ? *partition.loop_entry({function, *loop}) : *partition.function(function)),
+      ir_(partition.context()),
+      entry_(partition.context()),
+      reader_(module_.body(wasm::FuncIdx(function))),
+      loop_(loop) {}
 
 bool Translator::run() {
   scope_ = p_.subprogram(f_, index_);
@@ -28,8 +34,10 @@ bool Translator::run() {
 
   auto argument = f_.arg_begin();
   self_ = argument++;
-  if (loop_) frame_ = argument++;
-  else if (abi::returns_in_memory(type_)) results_ = argument++;
+  if (loop_)
+    frame_ = argument++;
+  else if (abi::returns_in_memory(type_))
+    results_ = argument++;
   auto add_local = [&](ValType t, Value initial) {
     auto* local = entry_.CreateAlloca(type(t));
     entry_.CreateStore(initial, local);
@@ -40,8 +48,10 @@ bool Translator::run() {
   for (size_t i = 0; i < places.size(); ++i) {
     const ValType& t = type_.params[i];
     // A loop's entry sets all locals when it is known which block it goes to.
-    if (loop_) add_local(t, zero(t));
-    else add_local(t, places[i] == abi::kInRegister ? static_cast<Value>(argument++) : overflow_load(t, places[i]));
+    if (loop_)
+      add_local(t, zero(t));
+    else
+      add_local(t, places[i] == abi::kInRegister ? static_cast<Value>(argument++) : overflow_load(t, places[i]));
   }
   for (u32 groups = reader_.leb_u32(); groups > 0; --groups) {
     const u32 count = reader_.leb_u32();
@@ -50,9 +60,16 @@ bool Translator::run() {
   }
 
   ir_.SetInsertPoint(body);
-  Control outermost{.op = Op::Nop, .height = 0, .params = {}, .results = type_.results, .target = new_block("return"),
-                    .phis = {}, .arguments = {}, .catches = {}};
-  for (const ValType& t : type_.results) outermost.phis.push_back(llvm::PHINode::Create(type(t), 2, "", outermost.target));
+  Control outermost{.op = Op::Nop,
+                    .height = 0,
+                    .params = {},
+                    .results = type_.results,
+                    .target = new_block("return"),
+                    .phis = {},
+                    .arguments = {},
+                    .catches = {}};
+  for (const ValType& t : type_.results)
+    outermost.phis.push_back(llvm::PHINode::Create(type(t), 2, "", outermost.target));
   control_.push_back(std::move(outermost));
   place_fuel();
   while (!control_.empty() && reader_.ok()) {

@@ -38,10 +38,10 @@ class Translator {
     wasm::ValType type;
   };
   struct Control {
-    Op op;  // Block, Loop, If, Else, TryTable; Nop for the function itself
+    Op op;       // Block, Loop, If, Else, TryTable; Nop for the function itself
     u32 height;  // operands below the block's own
     std::vector<wasm::ValType> params, results;
-    Block target;  // where a branch to the label goes
+    Block target;                      // where a branch to the label goes
     std::vector<llvm::PHINode*> phis;  // of target
     Block otherwise = nullptr;         // of an `if` whose `else` has not come yet
     std::vector<Value> arguments;      // of an `if`: the parameters, for its `else`
@@ -50,10 +50,10 @@ class Translator {
       u32 tag;
       size_t target;  // in control_
     };
-    std::vector<Clause> catches;        // of try_table
-    llvm::PHINode* caught = nullptr;    // of try_table: the exception, in the block that looks at the clauses
-    Block landing = nullptr;            // of try_table: the landing pad
-    bool reached = false;              // something branches to target
+    std::vector<Clause> catches;      // of try_table
+    llvm::PHINode* caught = nullptr;  // of try_table: the exception, in the block that looks at the clauses
+    Block landing = nullptr;          // of try_table: the landing pad
+    bool reached = false;             // something branches to target
   };
 
   // Operand stack.
@@ -72,7 +72,7 @@ class Translator {
   llvm::ConstantInt* i32(u32 v) { return ir_.getInt32(v); }
   llvm::ConstantInt* i64(u64 v) { return ir_.getInt64(v); }
   Value zero(wasm::ValType t);
-  Value invariant(Value address, u64 dereferenceable);  // a pointer that never changes, to so many bytes
+  Value invariant(Value address, u64 dereferenceable);             // a pointer that never changes, to so many bytes
   Value context_entry(u32 field, u32 index, u64 dereferenceable);  // context->field[index]
   Value store_context();
   Value overflow_slot(u32 slot);  // where arguments go that have no register
@@ -181,9 +181,9 @@ class Translator {
   void jump(Control& target, std::span<const Value> values);
   std::vector<Value> top_values(size_t count) const;
   Control* innermost_try(size_t below);
-  Block landing();                       // where calls made here unwind to; null when nothing catches
-  Block dispatch(size_t try_index);      // looks for the clause that catches
-  llvm::MDNode* weights();  // what a hint says of the branch being translated
+  Block landing();                   // where calls made here unwind to; null when nothing catches
+  Block dispatch(size_t try_index);  // looks for the clause that catches
+  llvm::MDNode* weights();           // what a hint says of the branch being translated
   void select();
   void count_fuel();
   void place_fuel();
@@ -218,8 +218,8 @@ class Translator {
   Value frame_ = nullptr;
   Block loop_header_ = nullptr;
   std::vector<std::pair<llvm::PHINode*, u32>> frame_values_;  // with their slots
-  Value self_ = nullptr;     // the InstanceContext
-  Value results_ = nullptr;  // where results go that are returned in memory
+  Value self_ = nullptr;                                      // the InstanceContext
+  Value results_ = nullptr;                                   // where results go that are returned in memory
   const std::vector<wasm::BranchHint>* hints_ = nullptr;
   u32 skipped_ = 0;  // blocks opened in unreachable code
   bool dead_ = false;

@@ -19,7 +19,8 @@ void Translator::atomic(Op op, const wasm::MemArgImm& m) {
     const Value at = ir_.CreateAdd(wide, i64(m.offset));
     switch (op) {
       case Op::MemoryAtomicNotify: return push(builtin(abi::Builtin::AtomicNotify, {memory, at, operand}), wasm::kI32);
-      case Op::MemoryAtomicWait32: return push(builtin(abi::Builtin::AtomicWait32, {memory, at, operand, timeout}), wasm::kI32);
+      case Op::MemoryAtomicWait32:
+        return push(builtin(abi::Builtin::AtomicWait32, {memory, at, operand, timeout}), wasm::kI32);
       default: return push(builtin(abi::Builtin::AtomicWait64, {memory, at, operand, timeout}), wasm::kI32);
     }
   }
@@ -64,8 +65,8 @@ void Translator::atomic(Op op, const wasm::MemArgImm& m) {
   }
   constexpr AtomicRMWInst::BinOp kOperations[] = {AtomicRMWInst::Add, AtomicRMWInst::Sub, AtomicRMWInst::And,
                                                   AtomicRMWInst::Or,  AtomicRMWInst::Xor, AtomicRMWInst::Xchg};
-  auto* change = ir_.CreateAtomicRMW(kOperations[kind - Add], effective_address(m, width, pop(), true), operand, alignment,
-                                     AtomicOrdering::SequentiallyConsistent);
+  auto* change = ir_.CreateAtomicRMW(kOperations[kind - Add], effective_address(m, width, pop(), true), operand,
+                                     alignment, AtomicOrdering::SequentiallyConsistent);
   change->setVolatile(true);
   p_.set_region(change, Region::Memory);
   push_extended(change);

@@ -213,7 +213,8 @@ void Translator::select() {
   const Operand b = pop_operand(), a = pop_operand();
   ValType t = a.type;
   if (t.is_ref() && t != b.type) {
-    t = ValType::ref(t.heap == b.type.heap ? t.heap : wasm::HeapType(wasm::top_of(module_, t.heap)), t.nullable || b.type.nullable);
+    t = ValType::ref(t.heap == b.type.heap ? t.heap : wasm::HeapType(wasm::top_of(module_, t.heap)),
+                     t.nullable || b.type.nullable);
   }
   push(ir_.CreateSelect(condition, a.value, b.value), t);
 }
@@ -277,7 +278,8 @@ Translator::Block Translator::dispatch(size_t try_index) {
       const auto& params = module_.func_type(module_.tags[clause.tag].type).params;
       values = load_slots(params, offset(exception, sizeof(abi::ExceptionObject)));
     }
-    if (clause.kind == wasm::CatchClause::CatchRef || clause.kind == wasm::CatchClause::CatchAllRef) values.push_back(exception);
+    if (clause.kind == wasm::CatchClause::CatchRef || clause.kind == wasm::CatchClause::CatchAllRef)
+      values.push_back(exception);
     jump(control_[clause.target], values);
     if (next == nullptr) return block;
     ir_.SetInsertPoint(next);
@@ -338,8 +340,10 @@ void Translator::finish_call(const wasm::FuncType& type, Value callee, Value tar
     auto* made = ir_.CreateCall(ft, callee, arguments);
     // With all arguments in registers this is a jump on every target; `musttail` would ask for equal prototypes.
     made->setTailCallKind(llvm::CallInst::TCK_Tail);
-    if (ft->getReturnType()->isVoidTy()) ir_.CreateRetVoid();
-    else ir_.CreateRet(made);
+    if (ft->getReturnType()->isVoidTy())
+      ir_.CreateRetVoid();
+    else
+      ir_.CreateRet(made);
     mark_dead();
     return;
   }

@@ -21,7 +21,8 @@ Translator::Value Translator::memory_record(u32 memory) {
 }
 
 Translator::Value Translator::memory_base(u32 memory) {
-  if (!guarded(memory)) return load(ir_.getPtrTy(), offset(memory_record(memory), offsetof(MemoryRecord, base)), Region::Context);
+  if (!guarded(memory))
+    return load(ir_.getPtrTy(), offset(memory_record(memory), offsetof(MemoryRecord, base)), Region::Context);
   Value& base = bases_[memory];
   if (base == nullptr) {
     const llvm::IRBuilderBase::InsertPointGuard guard(ir_);
@@ -113,11 +114,14 @@ void Translator::store_op(Op op, const wasm::MemArgImm& m) {
 
 void Translator::memory_size(u32 memory) {
   const wasm::MemoryType& t = module_.memories[memory].type;
-  auto* bytes = ir_.CreateLoad(ir_.getInt64Ty(), offset(memory_record(memory), offsetof(MemoryRecord, bytes)), t.is_shared);
+  auto* bytes =
+      ir_.CreateLoad(ir_.getInt64Ty(), offset(memory_record(memory), offsetof(MemoryRecord, bytes)), t.is_shared);
   p_.set_region(bytes, Region::Store);
   const Value pages = ir_.CreateLShr(bytes, i64(t.page_size_log2));
-  if (t.is_64) push(pages, wasm::kI64);
-  else push(ir_.CreateTrunc(pages, ir_.getInt32Ty()), wasm::kI32);
+  if (t.is_64)
+    push(pages, wasm::kI64);
+  else
+    push(ir_.CreateTrunc(pages, ir_.getInt32Ty()), wasm::kI32);
 }
 
 // `first` and `second` are indices in the order of the instruction's immediates.
@@ -127,8 +131,10 @@ void Translator::bulk(Op op, u32 first, u32 second) {
   switch (op) {
     case Op::MemoryGrow: {
       const Value pages = builtin(Builtin::MemoryGrow, {i32(first), address(pop(), is_64(first))});
-      if (is_64(first)) push(pages, wasm::kI64);
-      else push(ir_.CreateTrunc(pages, ir_.getInt32Ty()), wasm::kI32);
+      if (is_64(first))
+        push(pages, wasm::kI64);
+      else
+        push(ir_.CreateTrunc(pages, ir_.getInt32Ty()), wasm::kI32);
       return;
     }
     case Op::MemoryFill: {
@@ -148,7 +154,10 @@ void Translator::bulk(Op op, u32 first, u32 second) {
       return;
     }
     case Op::DataDrop: builtin(Builtin::DataDrop, {i32(first)}); return;
-    default: CHECK(op == Op::ElemDrop); builtin(Builtin::ElemDrop, {i32(first)}); return;
+    default:
+      CHECK(op == Op::ElemDrop);
+      builtin(Builtin::ElemDrop, {i32(first)});
+      return;
   }
 }
 
@@ -162,8 +171,9 @@ Translator::Value Translator::table_element(u32 table, Value index, TrapCode cod
   const Value record = table_record(table);
   const wasm::Limits& limits = module_.tables[table].type.limits;
   // A table that cannot grow has the size that its type says.
-  const Value size = limits.max == limits.min ? static_cast<Value>(i64(limits.min))
-                                              : load(ir_.getInt64Ty(), offset(record, offsetof(TableRecord, size)), Region::Store);
+  const Value size = limits.max == limits.min
+                         ? static_cast<Value>(i64(limits.min))
+                         : load(ir_.getInt64Ty(), offset(record, offsetof(TableRecord, size)), Region::Store);
   trap_if(ir_.CreateICmpUGE(index, size), code);
   const Value elements = load(ir_.getPtrTy(), offset(record, offsetof(TableRecord, elements)), Region::Store);
   return ir_.CreateGEP(ir_.getInt64Ty(), elements, index);
@@ -185,16 +195,21 @@ void Translator::table_op(Op op, u32 first, u32 second) {
       return;
     }
     case Op::TableSize: {
-      const Value size = load(ir_.getInt64Ty(), offset(table_record(first), offsetof(TableRecord, size)), Region::Store);
-      if (is_64) push(size, wasm::kI64);
-      else push(ir_.CreateTrunc(size, ir_.getInt32Ty()), wasm::kI32);
+      const Value size =
+          load(ir_.getInt64Ty(), offset(table_record(first), offsetof(TableRecord, size)), Region::Store);
+      if (is_64)
+        push(size, wasm::kI64);
+      else
+        push(ir_.CreateTrunc(size, ir_.getInt32Ty()), wasm::kI32);
       return;
     }
     case Op::TableGrow: {
       const Value delta = address(pop(), is_64), init = pop();
       const Value old = builtin(Builtin::TableGrow, {i32(first), init, delta});
-      if (is_64) push(old, wasm::kI64);
-      else push(ir_.CreateTrunc(old, ir_.getInt32Ty()), wasm::kI32);
+      if (is_64)
+        push(old, wasm::kI64);
+      else
+        push(ir_.CreateTrunc(old, ir_.getInt32Ty()), wasm::kI32);
       return;
     }
     case Op::TableFill: {
@@ -220,9 +235,11 @@ void Translator::table_op(Op op, u32 first, u32 second) {
 // Globals.
 
 Translator::Value Translator::global_cell(u32 index) {
-  if (index < module_.imported_globals) return context_entry(offsetof(InstanceContext, globals), index, sizeof(abi::GlobalCell));
+  if (index < module_.imported_globals)
+    return context_entry(offsetof(InstanceContext, globals), index, sizeof(abi::GlobalCell));
   const u32 defined = index - module_.imported_globals;
-  const Value cells = invariant(offset(self_, offsetof(InstanceContext, defined_globals)), (u64{defined} + 1) * sizeof(abi::GlobalCell));
+  const Value cells = invariant(offset(self_, offsetof(InstanceContext, defined_globals)),
+                                (u64{defined} + 1) * sizeof(abi::GlobalCell));
   return offset(cells, u64{defined} * sizeof(abi::GlobalCell));
 }
 

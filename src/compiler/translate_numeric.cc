@@ -46,7 +46,8 @@ Translator::Value Translator::smaller(Value a, Value b, bool is_max) {
   // As comparisons, those of <2 x double> are lost among casts from and to the type of v128.
   if (is_x86() && a->getType()->isVectorTy()) {
     return ir_.CreateIntrinsic(is_double ? (is_max ? I::x86_sse2_max_pd : I::x86_sse2_min_pd)
-                                         : (is_max ? I::x86_sse_max_ps : I::x86_sse_min_ps), {}, {a, b});
+                                         : (is_max ? I::x86_sse_max_ps : I::x86_sse_min_ps),
+                               {}, {a, b});
   }
   return ir_.CreateSelect(is_max ? ir_.CreateFCmpOGT(a, b) : ir_.CreateFCmpOLT(a, b), a, b);
 }
@@ -97,7 +98,8 @@ void Translator::integer_division(Op op, Value a, Value b) {
 // Trapping truncations: in range when lowest - 1 < v < highest + 1, in floating point.
 void Translator::truncate(Op op, Value v) {
   const bool to_64 = op >= Op::I64TruncF32S;
-  const bool is_signed = op == Op::I32TruncF32S || op == Op::I32TruncF64S || op == Op::I64TruncF32S || op == Op::I64TruncF64S;
+  const bool is_signed =
+      op == Op::I32TruncF32S || op == Op::I32TruncF64S || op == Op::I64TruncF32S || op == Op::I64TruncF64S;
   llvm::Type* const from = v->getType();
   const bool from_64 = from->isDoubleTy();
   trap_if(ir_.CreateFCmpUNO(v, v), TrapCode::InvalidConversionToInteger);
@@ -146,14 +148,14 @@ void Translator::numeric(Op op) {
   llvm::Type* const int32 = ir_.getInt32Ty();
   llvm::Type* const int64 = ir_.getInt64Ty();
 
-  auto compare = [&](CmpInst::Predicate p) {
-    push(ir_.CreateZExt(ir_.CreateCmp(p, a, b), int32), kI32);
-  };
+  auto compare = [&](CmpInst::Predicate p) { push(ir_.CreateZExt(ir_.CreateCmp(p, a, b), int32), kI32); };
   auto same = [&](Value v) {
     llvm::Type* const t = v->getType();
     push(v, t->isIntegerTy(32) ? kI32 : t->isIntegerTy(64) ? kI64 : t->isFloatTy() ? kF32 : kF64);
   };
-  auto masked = [&] { return ir_.CreateAnd(b, llvm::ConstantInt::get(b->getType(), b->getType()->getIntegerBitWidth() - 1)); };
+  auto masked = [&] {
+    return ir_.CreateAnd(b, llvm::ConstantInt::get(b->getType(), b->getType()->getIntegerBitWidth() - 1));
+  };
   auto count = [&](ID id) { same(ir_.CreateBinaryIntrinsic(id, a, ir_.getFalse())); };
   auto unary = [&](ID id) { same(fp(ir_.CreateUnaryIntrinsic(id, a))); };
   auto rotate = [&](ID id) { same(ir_.CreateIntrinsic(id, {a->getType()}, {a, a, b})); };
@@ -167,7 +169,8 @@ void Translator::numeric(Op op) {
                                 ? c->isExactlyValue(1.0)
                                 : c->isZero() && (o == llvm::Instruction::FAdd) == c->isNegative();
       if (identity) return same(fp(quiet(a)));
-      if (c->isExactlyValue(-1.0) && o != llvm::Instruction::FAdd && o != llvm::Instruction::FSub) return same(fp(ir_.CreateFNeg(quiet(a))));
+      if (c->isExactlyValue(-1.0) && o != llvm::Instruction::FAdd && o != llvm::Instruction::FSub)
+        return same(fp(ir_.CreateFNeg(quiet(a))));
     }
     if (is_neutral(a)) {
       const auto* c = llvm::cast<llvm::ConstantFP>(a);
@@ -181,62 +184,123 @@ void Translator::numeric(Op op) {
 
   switch (op) {
     case Op::I32Eqz:
-    case Op::I64Eqz: return push(ir_.CreateZExt(ir_.CreateICmpEQ(a, llvm::ConstantInt::get(a->getType(), 0)), int32), kI32);
-    case Op::I32Eq: case Op::I64Eq: return compare(CmpInst::ICMP_EQ);
-    case Op::I32Ne: case Op::I64Ne: return compare(CmpInst::ICMP_NE);
-    case Op::I32LtS: case Op::I64LtS: return compare(CmpInst::ICMP_SLT);
-    case Op::I32LtU: case Op::I64LtU: return compare(CmpInst::ICMP_ULT);
-    case Op::I32GtS: case Op::I64GtS: return compare(CmpInst::ICMP_SGT);
-    case Op::I32GtU: case Op::I64GtU: return compare(CmpInst::ICMP_UGT);
-    case Op::I32LeS: case Op::I64LeS: return compare(CmpInst::ICMP_SLE);
-    case Op::I32LeU: case Op::I64LeU: return compare(CmpInst::ICMP_ULE);
-    case Op::I32GeS: case Op::I64GeS: return compare(CmpInst::ICMP_SGE);
-    case Op::I32GeU: case Op::I64GeU: return compare(CmpInst::ICMP_UGE);
-    case Op::F32Eq: case Op::F64Eq: return compare(CmpInst::FCMP_OEQ);
-    case Op::F32Ne: case Op::F64Ne: return compare(CmpInst::FCMP_UNE);
-    case Op::F32Lt: case Op::F64Lt: return compare(CmpInst::FCMP_OLT);
-    case Op::F32Gt: case Op::F64Gt: return compare(CmpInst::FCMP_OGT);
-    case Op::F32Le: case Op::F64Le: return compare(CmpInst::FCMP_OLE);
-    case Op::F32Ge: case Op::F64Ge: return compare(CmpInst::FCMP_OGE);
-    case Op::I32Clz: case Op::I64Clz: return count(I::ctlz);
-    case Op::I32Ctz: case Op::I64Ctz: return count(I::cttz);
-    case Op::I32Popcnt: case Op::I64Popcnt: return same(ir_.CreateUnaryIntrinsic(I::ctpop, a));
-    case Op::I32Add: case Op::I64Add: return same(ir_.CreateAdd(a, b));
-    case Op::I32Sub: case Op::I64Sub: return same(ir_.CreateSub(a, b));
-    case Op::I32Mul: case Op::I64Mul: return same(ir_.CreateMul(a, b));
-    case Op::I32And: case Op::I64And: return same(ir_.CreateAnd(a, b));
-    case Op::I32Or: case Op::I64Or: return same(ir_.CreateOr(a, b));
-    case Op::I32Xor: case Op::I64Xor: return same(ir_.CreateXor(a, b));
-    case Op::I32Shl: case Op::I64Shl: return same(ir_.CreateShl(a, masked()));
-    case Op::I32ShrS: case Op::I64ShrS: return same(ir_.CreateAShr(a, masked()));
-    case Op::I32ShrU: case Op::I64ShrU: return same(ir_.CreateLShr(a, masked()));
-    case Op::I32Rotl: case Op::I64Rotl: return rotate(I::fshl);
-    case Op::I32Rotr: case Op::I64Rotr: return rotate(I::fshr);
-    case Op::I32DivS: case Op::I32DivU: case Op::I32RemS: case Op::I32RemU:
-    case Op::I64DivS: case Op::I64DivU: case Op::I64RemS: case Op::I64RemU: return integer_division(op, a, b);
-    case Op::F32Abs: case Op::F64Abs: return same(ir_.CreateUnaryIntrinsic(I::fabs, a));
-    case Op::F32Neg: case Op::F64Neg: return same(ir_.CreateFNeg(a));
-    case Op::F32Ceil: case Op::F64Ceil: return unary(I::ceil);
-    case Op::F32Floor: case Op::F64Floor: return unary(I::floor);
-    case Op::F32Trunc: case Op::F64Trunc: return unary(I::trunc);
-    case Op::F32Nearest: case Op::F64Nearest: return unary(I::roundeven);
-    case Op::F32Sqrt: case Op::F64Sqrt: return unary(I::sqrt);
-    case Op::F32Add: case Op::F64Add: return arithmetic(llvm::Instruction::FAdd);
-    case Op::F32Sub: case Op::F64Sub: return arithmetic(llvm::Instruction::FSub);
-    case Op::F32Mul: case Op::F64Mul: return arithmetic(llvm::Instruction::FMul);
-    case Op::F32Div: case Op::F64Div: return arithmetic(llvm::Instruction::FDiv);
-    case Op::F32Min: case Op::F64Min: return same(minimum(a, b, false));
-    case Op::F32Max: case Op::F64Max: return same(minimum(a, b, true));
-    case Op::F32Copysign: case Op::F64Copysign: return same(ir_.CreateBinaryIntrinsic(I::copysign, a, b));
+    case Op::I64Eqz:
+      return push(ir_.CreateZExt(ir_.CreateICmpEQ(a, llvm::ConstantInt::get(a->getType(), 0)), int32), kI32);
+    case Op::I32Eq:
+    case Op::I64Eq: return compare(CmpInst::ICMP_EQ);
+    case Op::I32Ne:
+    case Op::I64Ne: return compare(CmpInst::ICMP_NE);
+    case Op::I32LtS:
+    case Op::I64LtS: return compare(CmpInst::ICMP_SLT);
+    case Op::I32LtU:
+    case Op::I64LtU: return compare(CmpInst::ICMP_ULT);
+    case Op::I32GtS:
+    case Op::I64GtS: return compare(CmpInst::ICMP_SGT);
+    case Op::I32GtU:
+    case Op::I64GtU: return compare(CmpInst::ICMP_UGT);
+    case Op::I32LeS:
+    case Op::I64LeS: return compare(CmpInst::ICMP_SLE);
+    case Op::I32LeU:
+    case Op::I64LeU: return compare(CmpInst::ICMP_ULE);
+    case Op::I32GeS:
+    case Op::I64GeS: return compare(CmpInst::ICMP_SGE);
+    case Op::I32GeU:
+    case Op::I64GeU: return compare(CmpInst::ICMP_UGE);
+    case Op::F32Eq:
+    case Op::F64Eq: return compare(CmpInst::FCMP_OEQ);
+    case Op::F32Ne:
+    case Op::F64Ne: return compare(CmpInst::FCMP_UNE);
+    case Op::F32Lt:
+    case Op::F64Lt: return compare(CmpInst::FCMP_OLT);
+    case Op::F32Gt:
+    case Op::F64Gt: return compare(CmpInst::FCMP_OGT);
+    case Op::F32Le:
+    case Op::F64Le: return compare(CmpInst::FCMP_OLE);
+    case Op::F32Ge:
+    case Op::F64Ge: return compare(CmpInst::FCMP_OGE);
+    case Op::I32Clz:
+    case Op::I64Clz: return count(I::ctlz);
+    case Op::I32Ctz:
+    case Op::I64Ctz: return count(I::cttz);
+    case Op::I32Popcnt:
+    case Op::I64Popcnt: return same(ir_.CreateUnaryIntrinsic(I::ctpop, a));
+    case Op::I32Add:
+    case Op::I64Add: return same(ir_.CreateAdd(a, b));
+    case Op::I32Sub:
+    case Op::I64Sub: return same(ir_.CreateSub(a, b));
+    case Op::I32Mul:
+    case Op::I64Mul: return same(ir_.CreateMul(a, b));
+    case Op::I32And:
+    case Op::I64And: return same(ir_.CreateAnd(a, b));
+    case Op::I32Or:
+    case Op::I64Or: return same(ir_.CreateOr(a, b));
+    case Op::I32Xor:
+    case Op::I64Xor: return same(ir_.CreateXor(a, b));
+    case Op::I32Shl:
+    case Op::I64Shl: return same(ir_.CreateShl(a, masked()));
+    case Op::I32ShrS:
+    case Op::I64ShrS: return same(ir_.CreateAShr(a, masked()));
+    case Op::I32ShrU:
+    case Op::I64ShrU: return same(ir_.CreateLShr(a, masked()));
+    case Op::I32Rotl:
+    case Op::I64Rotl: return rotate(I::fshl);
+    case Op::I32Rotr:
+    case Op::I64Rotr: return rotate(I::fshr);
+    case Op::I32DivS:
+    case Op::I32DivU:
+    case Op::I32RemS:
+    case Op::I32RemU:
+    case Op::I64DivS:
+    case Op::I64DivU:
+    case Op::I64RemS:
+    case Op::I64RemU: return integer_division(op, a, b);
+    case Op::F32Abs:
+    case Op::F64Abs: return same(ir_.CreateUnaryIntrinsic(I::fabs, a));
+    case Op::F32Neg:
+    case Op::F64Neg: return same(ir_.CreateFNeg(a));
+    case Op::F32Ceil:
+    case Op::F64Ceil: return unary(I::ceil);
+    case Op::F32Floor:
+    case Op::F64Floor: return unary(I::floor);
+    case Op::F32Trunc:
+    case Op::F64Trunc: return unary(I::trunc);
+    case Op::F32Nearest:
+    case Op::F64Nearest: return unary(I::roundeven);
+    case Op::F32Sqrt:
+    case Op::F64Sqrt: return unary(I::sqrt);
+    case Op::F32Add:
+    case Op::F64Add: return arithmetic(llvm::Instruction::FAdd);
+    case Op::F32Sub:
+    case Op::F64Sub: return arithmetic(llvm::Instruction::FSub);
+    case Op::F32Mul:
+    case Op::F64Mul: return arithmetic(llvm::Instruction::FMul);
+    case Op::F32Div:
+    case Op::F64Div: return arithmetic(llvm::Instruction::FDiv);
+    case Op::F32Min:
+    case Op::F64Min: return same(minimum(a, b, false));
+    case Op::F32Max:
+    case Op::F64Max: return same(minimum(a, b, true));
+    case Op::F32Copysign:
+    case Op::F64Copysign: return same(ir_.CreateBinaryIntrinsic(I::copysign, a, b));
     case Op::I32WrapI64: return same(ir_.CreateTrunc(a, int32));
     case Op::I64ExtendI32S: return same(ir_.CreateSExt(a, int64));
     case Op::I64ExtendI32U: return same(ir_.CreateZExt(a, int64));
-    case Op::I32TruncF32S: case Op::I32TruncF32U: case Op::I32TruncF64S: case Op::I32TruncF64U:
-    case Op::I64TruncF32S: case Op::I64TruncF32U: case Op::I64TruncF64S: case Op::I64TruncF64U: return truncate(op, a);
-    case Op::F32ConvertI32S: case Op::F32ConvertI64S: return same(ir_.CreateSIToFP(a, ir_.getFloatTy()));
-    case Op::F32ConvertI32U: case Op::F32ConvertI64U: return same(ir_.CreateUIToFP(a, ir_.getFloatTy()));
-    case Op::F64ConvertI32S: case Op::F64ConvertI64S: return same(ir_.CreateSIToFP(a, ir_.getDoubleTy()));
-    case Op::F64ConvertI32U: case Op::F64ConvertI64U: return same(ir_.CreateUIToFP(a, ir_.getDoubleTy()));
+    case Op::I32TruncF32S:
+    case Op::I32TruncF32U:
+    case Op::I32TruncF64S:
+    case Op::I32TruncF64U:
+    case Op::I64TruncF32S:
+    case Op::I64TruncF32U:
+    case Op::I64TruncF64S:
+    case Op::I64TruncF64U: return truncate(op, a);
+    case Op::F32ConvertI32S:
+    case Op::F32ConvertI64S: return same(ir_.CreateSIToFP(a, ir_.getFloatTy()));
+    case Op::F32ConvertI32U:
+    case Op::F32ConvertI64U: return same(ir_.CreateUIToFP(a, ir_.getFloatTy()));
+    case Op::F64ConvertI32S:
+    case Op::F64ConvertI64S: return same(ir_.CreateSIToFP(a, ir_.getDoubleTy()));
+    case Op::F64ConvertI32U:
+    case Op::F64ConvertI64U: return same(ir_.CreateUIToFP(a, ir_.getDoubleTy()));
     case Op::F32DemoteF64:
       // Of a promoted f32 LLVM would make that f32 again, as it was.
       if (auto* promoted = llvm::dyn_cast<llvm::FPExtInst>(a)) return same(fp(quiet(promoted->getOperand(0))));
@@ -246,13 +310,19 @@ void Translator::numeric(Op op) {
     case Op::I64ReinterpretF64: return same(ir_.CreateBitCast(a, int64));
     case Op::F32ReinterpretI32: return same(ir_.CreateBitCast(a, ir_.getFloatTy()));
     case Op::F64ReinterpretI64: return same(ir_.CreateBitCast(a, ir_.getDoubleTy()));
-    case Op::I32Extend8S: case Op::I64Extend8S: return extend(8);
-    case Op::I32Extend16S: case Op::I64Extend16S: return extend(16);
+    case Op::I32Extend8S:
+    case Op::I64Extend8S: return extend(8);
+    case Op::I32Extend16S:
+    case Op::I64Extend16S: return extend(16);
     case Op::I64Extend32S: return extend(32);
-    case Op::I32TruncSatF32S: case Op::I32TruncSatF64S: return saturate(I::fptosi_sat, int32);
-    case Op::I32TruncSatF32U: case Op::I32TruncSatF64U: return saturate(I::fptoui_sat, int32);
-    case Op::I64TruncSatF32S: case Op::I64TruncSatF64S: return saturate(I::fptosi_sat, int64);
-    case Op::I64TruncSatF32U: case Op::I64TruncSatF64U: return saturate(I::fptoui_sat, int64);
+    case Op::I32TruncSatF32S:
+    case Op::I32TruncSatF64S: return saturate(I::fptosi_sat, int32);
+    case Op::I32TruncSatF32U:
+    case Op::I32TruncSatF64U: return saturate(I::fptoui_sat, int32);
+    case Op::I64TruncSatF32S:
+    case Op::I64TruncSatF64S: return saturate(I::fptosi_sat, int64);
+    case Op::I64TruncSatF32U:
+    case Op::I64TruncSatF64U: return saturate(I::fptoui_sat, int64);
     default: CHECK(!"not a numeric instruction");
   }
 }

@@ -25,8 +25,10 @@ bool Translator::on(const ImmOf<op>& imm) {
   if (dead_) {
     if constexpr (opens_block(op)) ++skipped_;
     if constexpr (op == Op::End) {
-      if (skipped_ > 0) --skipped_;
-      else end();
+      if (skipped_ > 0)
+        --skipped_;
+      else
+        end();
     }
     if constexpr (op == Op::Else) {
       if (skipped_ == 0) begin_else();
@@ -106,9 +108,11 @@ bool Translator::on(const ImmOf<op>& imm) {
   } else if constexpr (op == Op::I64Const) {
     push(i64(static_cast<u64>(imm.value)), wasm::kI64);
   } else if constexpr (op == Op::F32Const) {
-    push(llvm::ConstantFP::get(p_.context(), llvm::APFloat(llvm::APFloat::IEEEsingle(), llvm::APInt(32, imm.bits))), wasm::kF32);
+    push(llvm::ConstantFP::get(p_.context(), llvm::APFloat(llvm::APFloat::IEEEsingle(), llvm::APInt(32, imm.bits))),
+         wasm::kF32);
   } else if constexpr (op == Op::F64Const) {
-    push(llvm::ConstantFP::get(p_.context(), llvm::APFloat(llvm::APFloat::IEEEdouble(), llvm::APInt(64, imm.bits))), wasm::kF64);
+    push(llvm::ConstantFP::get(p_.context(), llvm::APFloat(llvm::APFloat::IEEEdouble(), llvm::APInt(64, imm.bits))),
+         wasm::kF64);
   } else if constexpr (op == Op::V128Const) {
     u64 halves[2];
     std::memcpy(halves, &imm.value, sizeof halves);
@@ -117,7 +121,8 @@ bool Translator::on(const ImmOf<op>& imm) {
     numeric(op);
   } else if constexpr (about.imm == wasm::Imm::MemArg && about.prefix == 0xFE) {
     atomic(op, imm);
-  } else if constexpr (about.imm == wasm::Imm::MemArg && about.prefix == 0xFD && op != Op::V128Load && op != Op::V128Store) {
+  } else if constexpr (about.imm == wasm::Imm::MemArg && about.prefix == 0xFD && op != Op::V128Load &&
+                       op != Op::V128Store) {
     vector_load(op, imm);
   } else if constexpr (about.imm == wasm::Imm::MemArg && has_result(op)) {
     load_op(op, imm);

@@ -31,12 +31,17 @@ std::string immediate(Op op, u32 memory) {
     case Imm::MemArgLane: return std::to_string(memory) + " offset=24 1";
     case Imm::Memory: return std::to_string(memory);
     case Imm::DataMemory: return std::to_string(memory) + " 0";
-    case Imm::Data: case Imm::Elem: return "0";
+    case Imm::Data:
+    case Imm::Elem: return "0";
     case Imm::Lane: return "1";
     case Imm::Shuffle: return "0 31 1 30 2 29 3 28 4 27 5 26 6 25 7 24";
     case Imm::V128: return "i64x2 1 2";
-    case Imm::I32: case Imm::I64: case Imm::F32: case Imm::F64: return "1";
-    case Imm::None: case Imm::Fence: return "";
+    case Imm::I32:
+    case Imm::I64:
+    case Imm::F32:
+    case Imm::F64: return "1";
+    case Imm::None:
+    case Imm::Fence: return "";
     default: ADD_FAILURE() << wasm::info(op).mnemonic; return "";
   }
 }
@@ -47,13 +52,20 @@ std::string function_of(Op op, u32 memory) {
   u32 operand = 0;
   bool after = false;
   for (const char c : wasm::info(op).signature) {
-    const std::string t = c == 'i' ? "i32" : c == 'l' ? "i64" : c == 'f' ? "f32" : c == 'd' ? "f64" : c == 'v' ? "v128" : address;
-    if (c == ':') after = true;
-    else (after ? results : params) += " " + t;
+    const std::string t = c == 'i'   ? "i32"
+                          : c == 'l' ? "i64"
+                          : c == 'f' ? "f32"
+                          : c == 'd' ? "f64"
+                          : c == 'v' ? "v128"
+                                     : address;
+    if (c == ':')
+      after = true;
+    else
+      (after ? results : params) += " " + t;
     if (c != ':' && !after) operands += "local.get " + std::to_string(operand++) + " ";
   }
-  return "(func (param" + params + ") (result" + results + ") " + operands + std::string(wasm::info(op).mnemonic) + " " +
-         immediate(op, memory) + ")\n";
+  return "(func (param" + params + ") (result" + results + ") " + operands + std::string(wasm::info(op).mnemonic) +
+         " " + immediate(op, memory) + ")\n";
 }
 
 std::string all_functions() {

@@ -82,8 +82,9 @@ Translator::Value Translator::is_of_type(Value ref, ValType from, HeapType heap,
     ir_.SetInsertPoint(next);
   };
   if (may_be_null) branch_out(is_null, for_null);
-  const bool may_be_i31 = !from.is_ref() || (!from.heap.is_index() && from.heap.abstract() != HeapType::kFunc &&
-                                             from.heap.abstract() != HeapType::kStruct && from.heap.abstract() != HeapType::kArray);
+  const bool may_be_i31 =
+      !from.is_ref() || (!from.heap.is_index() && from.heap.abstract() != HeapType::kFunc &&
+                         from.heap.abstract() != HeapType::kStruct && from.heap.abstract() != HeapType::kArray);
   if (may_be_i31) {
     const Value low = ir_.CreateAnd(ir_.CreatePtrToInt(ref, ir_.getInt64Ty()), i64(1));
     branch_out(ir_.CreateICmpNE(low, i64(0)), ir_.getFalse());
@@ -144,7 +145,8 @@ void Translator::reference(Op op) {
     case Op::AnyConvertExtern:
     case Op::ExternConvertAny: {
       const Operand ref = pop_operand();
-      return push(ref.value, ValType::ref(op == Op::AnyConvertExtern ? HeapType::kAny : HeapType::kExtern, ref.type.nullable));
+      return push(ref.value,
+                  ValType::ref(op == Op::AnyConvertExtern ? HeapType::kAny : HeapType::kExtern, ref.type.nullable));
     }
     default:
       CHECK(op == Op::ArrayLen);
@@ -176,12 +178,14 @@ Translator::Value Translator::new_struct(u32 type_index) {
   const u8 size_class = abi::size_class(layout.object_bytes());
   const Value wanted = runtime_type(type_index);
   if (size_class == abi::kLargeClass) return builtin(abi::Builtin::StructNew, {wanted});
-  const Value runs = invariant(offset(store_context(), offsetof(abi::StoreContext, allocation_runs)), sizeof(AllocationRun) * (abi::kSizeClasses + 1));
+  const Value runs = invariant(offset(store_context(), offsetof(abi::StoreContext, allocation_runs)),
+                               sizeof(AllocationRun) * (abi::kSizeClasses + 1));
   const Value run = offset(runs, u64{size_class} * sizeof(AllocationRun));
   const u64 bytes = abi::kCellBytes[size_class];
   const Value cell = load(ir_.getPtrTy(), offset(run, offsetof(AllocationRun, cursor)), Region::Store);
   const Value limit = load(ir_.getPtrTy(), offset(run, offsetof(AllocationRun, limit)), Region::Store);
-  const Value left = ir_.CreateSub(ir_.CreatePtrToInt(limit, ir_.getInt64Ty()), ir_.CreatePtrToInt(cell, ir_.getInt64Ty()));
+  const Value left =
+      ir_.CreateSub(ir_.CreatePtrToInt(limit, ir_.getInt64Ty()), ir_.CreatePtrToInt(cell, ir_.getInt64Ty()));
   const Block fast = new_block("allocate"), slow = new_block("collect"), done = new_block("allocated");
   ir_.CreateCondBr(ir_.CreateICmpULT(left, i64(bytes)), slow, fast, p_.unlikely());
   ir_.SetInsertPoint(fast);
@@ -217,7 +221,8 @@ void Translator::struct_op(Op op, u32 type_index, u32 field_index) {
   const u32 at = field_offset(definition, field_index);
   const Value value = op == Op::StructSet ? pop() : nullptr;
   const Operand object = pop_operand();
-  if (object.type.nullable || !object.type.is_ref()) trap_if(ir_.CreateIsNull(object.value), TrapCode::NullStructureReference);
+  if (object.type.nullable || !object.type.is_ref())
+    trap_if(ir_.CreateIsNull(object.value), TrapCode::NullStructureReference);
   if (op == Op::StructSet) return store(field_store(value, field), offset(object.value, at), Region::Object);
   auto* read = ir_.CreateLoad(field_type(field), offset(object.value, at));
   p_.set_region(read, Region::Object);
@@ -243,7 +248,8 @@ void Translator::array_op(Op op, u32 type_index, u32 second) {
     return slots_of(values, types);
   };
   auto place = [&](Operand array, Value index) {
-    if (array.type.nullable || !array.type.is_ref()) trap_if(ir_.CreateIsNull(array.value), TrapCode::NullArrayReference);
+    if (array.type.nullable || !array.type.is_ref())
+      trap_if(ir_.CreateIsNull(array.value), TrapCode::NullArrayReference);
     trap_if(ir_.CreateICmpUGE(index, array_length(array.value)), TrapCode::ArrayOutOfBounds);
     const Value data = offset(array.value, sizeof(abi::ArrayObject));
     return ir_.CreateGEP(field_type(element), data, address(index, false));
@@ -263,7 +269,8 @@ void Translator::array_op(Op op, u32 type_index, u32 second) {
       const Value none = llvm::ConstantPointerNull::get(ir_.getPtrTy());
       const Value array = builtin(Builtin::ArrayNew, {runtime_type(type_index), i32(second), none});
       for (u32 i = 0; i < second; ++i) {
-        store(field_store(values[i], element), offset(array, sizeof(abi::ArrayObject) + u64{i} * element.size()), Region::Object);
+        store(field_store(values[i], element), offset(array, sizeof(abi::ArrayObject) + u64{i} * element.size()),
+              Region::Object);
       }
       return push(array, result);
     }
@@ -299,7 +306,8 @@ void Translator::array_op(Op op, u32 type_index, u32 second) {
     default: {
       CHECK(op == Op::ArrayInitData || op == Op::ArrayInitElem);
       const Value count = pop(), from = pop(), index = pop(), array = pop();
-      builtin(op == Op::ArrayInitData ? Builtin::ArrayInitData : Builtin::ArrayInitElem, {array, index, i32(second), from, count});
+      builtin(op == Op::ArrayInitData ? Builtin::ArrayInitData : Builtin::ArrayInitElem,
+              {array, index, i32(second), from, count});
       return;
     }
   }

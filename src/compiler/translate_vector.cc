@@ -67,7 +67,8 @@ void Translator::vector_load(Op op, const wasm::MemArgImm& m) {
     case Op::V128Load8Splat:
     case Op::V128Load16Splat:
     case Op::V128Load32Splat:
-    case Op::V128Load64Splat: return push_vector(ir_.CreateVectorSplat(128 / bits, memory_load(ir_.getIntNTy(bits), m, index)));
+    case Op::V128Load64Splat:
+      return push_vector(ir_.CreateVectorSplat(128 / bits, memory_load(ir_.getIntNTy(bits), m, index)));
     default: {
       CHECK(op == Op::V128Load32Zero || op == Op::V128Load64Zero);
       const Value none = llvm::Constant::getNullValue(lanes_type(bits));
@@ -115,13 +116,26 @@ void Translator::vector(Op op, u32 lane) {
     return bits < 32 ? ir_.CreateTrunc(v, ir_.getIntNTy(bits)) : v;
   };
   switch (op) {
-    case Op::I8x16Splat: case Op::I16x8Splat: case Op::I32x4Splat: case Op::I64x2Splat:
-    case Op::F32x4Splat: case Op::F64x2Splat: return push_vector(ir_.CreateVectorSplat(128 / bits, pop_lane()));
-    case Op::I8x16ExtractLaneS: case Op::I16x8ExtractLaneS: return extract(true);
-    case Op::I8x16ExtractLaneU: case Op::I16x8ExtractLaneU: case Op::I32x4ExtractLane: case Op::I64x2ExtractLane:
-    case Op::F32x4ExtractLane: case Op::F64x2ExtractLane: return extract(false);
-    case Op::I8x16ReplaceLane: case Op::I16x8ReplaceLane: case Op::I32x4ReplaceLane: case Op::I64x2ReplaceLane:
-    case Op::F32x4ReplaceLane: case Op::F64x2ReplaceLane: {
+    case Op::I8x16Splat:
+    case Op::I16x8Splat:
+    case Op::I32x4Splat:
+    case Op::I64x2Splat:
+    case Op::F32x4Splat:
+    case Op::F64x2Splat: return push_vector(ir_.CreateVectorSplat(128 / bits, pop_lane()));
+    case Op::I8x16ExtractLaneS:
+    case Op::I16x8ExtractLaneS: return extract(true);
+    case Op::I8x16ExtractLaneU:
+    case Op::I16x8ExtractLaneU:
+    case Op::I32x4ExtractLane:
+    case Op::I64x2ExtractLane:
+    case Op::F32x4ExtractLane:
+    case Op::F64x2ExtractLane: return extract(false);
+    case Op::I8x16ReplaceLane:
+    case Op::I16x8ReplaceLane:
+    case Op::I32x4ReplaceLane:
+    case Op::I64x2ReplaceLane:
+    case Op::F32x4ReplaceLane:
+    case Op::F64x2ReplaceLane: {
       const Value v = pop_lane();
       return push_vector(ir_.CreateInsertElement(pop_as(bits, is_float), v, u64{lane}));
     }
@@ -130,7 +144,10 @@ void Translator::vector(Op op, u32 lane) {
       return push_vector(swizzle(pop_as(8), lanes));
     }
     case Op::V128Not: return push_vector(ir_.CreateNot(pop()));
-    case Op::V128And: case Op::V128Andnot: case Op::V128Or: case Op::V128Xor: {
+    case Op::V128And:
+    case Op::V128Andnot:
+    case Op::V128Or:
+    case Op::V128Xor: {
       const Value b = pop(), a = pop();
       switch (op) {
         case Op::V128And: return push_vector(ir_.CreateAnd(a, b));

@@ -28,7 +28,9 @@ Translator::Value Translator::truncate_lanes(Value v, bool is_signed) {
     const Value wide = ir_.CreateIntrinsic(id, {lanes_type(64), v->getType()}, {v});
     const Value highest = llvm::ConstantInt::get(wide->getType(), is_signed ? 0x7FFF'FFFF : 0xFFFF'FFFF);
     Value within = ir_.CreateBinaryIntrinsic(is_signed ? I::smin : I::umin, wide, highest);
-    if (is_signed) within = ir_.CreateBinaryIntrinsic(I::smax, within, llvm::ConstantInt::getSigned(wide->getType(), -0x8000'0000LL));
+    if (is_signed)
+      within =
+          ir_.CreateBinaryIntrinsic(I::smax, within, llvm::ConstantInt::getSigned(wide->getType(), -0x8000'0000LL));
     const Value narrow = ir_.CreateTrunc(within, llvm::FixedVectorType::get(ir_.getInt32Ty(), 2));
     return ir_.CreateShuffleVector(narrow, llvm::Constant::getNullValue(narrow->getType()), {0, 1, 2, 3});
   }
@@ -54,7 +56,9 @@ Translator::Value Translator::truncate_lanes(Value v, bool is_signed) {
   return ir_.CreateShuffleVector(ir_.CreateBitCast(raw, ints), llvm::Constant::getNullValue(ints), {0, 2, 4, 4});
 }
 
-#define BERTH_BOTH(name) case Op::F32x4##name: case Op::F64x2##name
+#define BERTH_BOTH(name) \
+  case Op::F32x4##name:  \
+  case Op::F64x2##name
 
 bool Translator::vector_float(Op op) {
   namespace I = llvm::Intrinsic;
@@ -71,7 +75,8 @@ bool Translator::vector_float(Op op) {
     case Op::F32x4ConvertI32x4U: return done(ir_.CreateUIToFP(pop_as(32), lanes_type(32, true)));
     case Op::F64x2ConvertLowI32x4S: return done(ir_.CreateSIToFP(half(pop_as(32), false), lanes_type(64, true)));
     case Op::F64x2ConvertLowI32x4U: return done(ir_.CreateUIToFP(half(pop_as(32), false), lanes_type(64, true)));
-    case Op::F64x2PromoteLowF32x4: return done(fp(ir_.CreateFPExt(half(pop_as(32, true), false), lanes_type(64, true))));
+    case Op::F64x2PromoteLowF32x4:
+      return done(fp(ir_.CreateFPExt(half(pop_as(32, true), false), lanes_type(64, true))));
     case Op::F32x4DemoteF64x2Zero: {
       const Value low = fp(ir_.CreateFPTrunc(pop_as(64, true), llvm::FixedVectorType::get(ir_.getFloatTy(), 2)));
       return done(ir_.CreateShuffleVector(low, llvm::Constant::getNullValue(low->getType()), {0, 1, 2, 3}));
@@ -86,27 +91,27 @@ bool Translator::vector_float(Op op) {
   auto compare = [&](CmpInst::Predicate p) { return done(compare_lanes(p, a, b)); };
   auto unary = [&](I::ID id) { return done(fp(ir_.CreateUnaryIntrinsic(id, a))); };
   switch (op) {
-    BERTH_BOTH(Eq): return compare(CmpInst::FCMP_OEQ);
-    BERTH_BOTH(Ne): return compare(CmpInst::FCMP_UNE);
-    BERTH_BOTH(Lt): return compare(CmpInst::FCMP_OLT);
-    BERTH_BOTH(Gt): return compare(CmpInst::FCMP_OGT);
-    BERTH_BOTH(Le): return compare(CmpInst::FCMP_OLE);
-    BERTH_BOTH(Ge): return compare(CmpInst::FCMP_OGE);
-    BERTH_BOTH(Abs): return done(ir_.CreateUnaryIntrinsic(I::fabs, a));
-    BERTH_BOTH(Neg): return done(ir_.CreateFNeg(a));
-    BERTH_BOTH(Ceil): return unary(I::ceil);
-    BERTH_BOTH(Floor): return unary(I::floor);
-    BERTH_BOTH(Trunc): return unary(I::trunc);
-    BERTH_BOTH(Nearest): return unary(I::roundeven);
-    BERTH_BOTH(Sqrt): return unary(I::sqrt);
-    BERTH_BOTH(Add): return done(fp(ir_.CreateFAdd(a, b)));
-    BERTH_BOTH(Sub): return done(fp(ir_.CreateFSub(a, b)));
-    BERTH_BOTH(Mul): return done(fp(ir_.CreateFMul(a, b)));
-    BERTH_BOTH(Div): return done(fp(ir_.CreateFDiv(a, b)));
-    BERTH_BOTH(Min): return done(minimum(a, b, false));
-    BERTH_BOTH(Max): return done(minimum(a, b, true));
-    BERTH_BOTH(Pmin): return done(smaller(b, a, false));
-    BERTH_BOTH(Pmax): return done(smaller(b, a, true));
+    BERTH_BOTH(Eq) : return compare(CmpInst::FCMP_OEQ);
+    BERTH_BOTH(Ne) : return compare(CmpInst::FCMP_UNE);
+    BERTH_BOTH(Lt) : return compare(CmpInst::FCMP_OLT);
+    BERTH_BOTH(Gt) : return compare(CmpInst::FCMP_OGT);
+    BERTH_BOTH(Le) : return compare(CmpInst::FCMP_OLE);
+    BERTH_BOTH(Ge) : return compare(CmpInst::FCMP_OGE);
+    BERTH_BOTH(Abs) : return done(ir_.CreateUnaryIntrinsic(I::fabs, a));
+    BERTH_BOTH(Neg) : return done(ir_.CreateFNeg(a));
+    BERTH_BOTH(Ceil) : return unary(I::ceil);
+    BERTH_BOTH(Floor) : return unary(I::floor);
+    BERTH_BOTH(Trunc) : return unary(I::trunc);
+    BERTH_BOTH(Nearest) : return unary(I::roundeven);
+    BERTH_BOTH(Sqrt) : return unary(I::sqrt);
+    BERTH_BOTH(Add) : return done(fp(ir_.CreateFAdd(a, b)));
+    BERTH_BOTH(Sub) : return done(fp(ir_.CreateFSub(a, b)));
+    BERTH_BOTH(Mul) : return done(fp(ir_.CreateFMul(a, b)));
+    BERTH_BOTH(Div) : return done(fp(ir_.CreateFDiv(a, b)));
+    BERTH_BOTH(Min) : return done(minimum(a, b, false));
+    BERTH_BOTH(Max) : return done(minimum(a, b, true));
+    BERTH_BOTH(Pmin) : return done(smaller(b, a, false));
+    BERTH_BOTH(Pmax) : return done(smaller(b, a, true));
     default: return false;
   }
 }
@@ -132,7 +137,8 @@ bool Translator::vector_relaxed(Op op) {
   auto select_lanes = [&](u32 bits) {
     const Value mask = pop_as(bits), b = pop_as(bits), a = pop_as(bits);
     // x86-64 has instructions that look at the top bit, of all widths but this one.
-    if (fast_x86 && bits != 16) return done(ir_.CreateSelect(ir_.CreateICmpSLT(mask, llvm::Constant::getNullValue(mask->getType())), a, b));
+    if (fast_x86 && bits != 16)
+      return done(ir_.CreateSelect(ir_.CreateICmpSLT(mask, llvm::Constant::getNullValue(mask->getType())), a, b));
     return done(ir_.CreateOr(ir_.CreateAnd(a, mask), ir_.CreateAnd(b, ir_.CreateNot(mask))));
   };
   auto extreme = [&](u32 bits, bool is_max) {

@@ -27,10 +27,13 @@ Translator::Value Translator::narrow_lanes(Value a, Value b, bool is_signed) {
   }
   using llvm::APInt;
   const APInt lowest = is_signed ? APInt::getSignedMinValue(bits).sext(bits * 2) : APInt(bits * 2, 0);
-  const APInt highest = is_signed ? APInt::getSignedMaxValue(bits).sext(bits * 2) : APInt::getMaxValue(bits).zext(bits * 2);
+  const APInt highest =
+      is_signed ? APInt::getSignedMaxValue(bits).sext(bits * 2) : APInt::getMaxValue(bits).zext(bits * 2);
   const Value both = ir_.CreateShuffleVector(a, b, all);
-  const Value above = ir_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, both, llvm::ConstantInt::get(both->getType(), lowest));
-  const Value within = ir_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, above, llvm::ConstantInt::get(both->getType(), highest));
+  const Value above =
+      ir_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, both, llvm::ConstantInt::get(both->getType(), lowest));
+  const Value within =
+      ir_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, above, llvm::ConstantInt::get(both->getType(), highest));
   return ir_.CreateTrunc(within, lanes_type(bits));
 }
 
@@ -45,7 +48,8 @@ Translator::Value Translator::add_pairs(Value v, bool is_signed) {
   if (is_x86() && bits == 8) {
     // Its first operand is unsigned, its second signed.
     const Value ones = splat(v, 1);
-    return ir_.CreateIntrinsic(llvm::Intrinsic::x86_ssse3_pmadd_ub_sw_128, {}, {is_signed ? ones : v, is_signed ? v : ones});
+    return ir_.CreateIntrinsic(llvm::Intrinsic::x86_ssse3_pmadd_ub_sw_128, {},
+                               {is_signed ? ones : v, is_signed ? v : ones});
   }
   if (is_x86() && is_signed) return ir_.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pmadd_wd, {}, {v, splat(v, 1)});
   const Value pairs = ir_.CreateBitCast(v, wide);
@@ -62,9 +66,15 @@ Translator::Value Translator::multiply_q15(Value a, Value b, bool saturate) {
   return ir_.CreateXor(product, compare_lanes(CmpInst::ICMP_EQ, product, splat(product, 0x8000)));
 }
 
-#define BERTH_SHAPES_3(name) case Op::I8x16##name: case Op::I16x8##name: case Op::I32x4##name
-#define BERTH_SHAPES_4(name) BERTH_SHAPES_3(name): case Op::I64x2##name
-#define BERTH_WIDENINGS(name, sign) case Op::I16x8##name##I8x16##sign: case Op::I32x4##name##I16x8##sign: case Op::I64x2##name##I32x4##sign
+#define BERTH_SHAPES_3(name) \
+  case Op::I8x16##name:      \
+  case Op::I16x8##name:      \
+  case Op::I32x4##name
+#define BERTH_SHAPES_4(name) BERTH_SHAPES_3(name) : case Op::I64x2##name
+#define BERTH_WIDENINGS(name, sign)  \
+  case Op::I16x8##name##I8x16##sign: \
+  case Op::I32x4##name##I16x8##sign: \
+  case Op::I64x2##name##I32x4##sign
 
 bool Translator::vector_integer(Op op) {
   namespace I = llvm::Intrinsic;
@@ -100,56 +110,72 @@ bool Translator::vector_integer(Op op) {
     return true;
   };
   switch (op) {
-    BERTH_SHAPES_4(Eq): return compare(CmpInst::ICMP_EQ);
-    BERTH_SHAPES_4(Ne): return compare(CmpInst::ICMP_NE);
-    BERTH_SHAPES_4(LtS): return compare(CmpInst::ICMP_SLT);
-    BERTH_SHAPES_3(LtU): return compare(CmpInst::ICMP_ULT);
-    BERTH_SHAPES_4(GtS): return compare(CmpInst::ICMP_SGT);
-    BERTH_SHAPES_3(GtU): return compare(CmpInst::ICMP_UGT);
-    BERTH_SHAPES_4(LeS): return compare(CmpInst::ICMP_SLE);
-    BERTH_SHAPES_3(LeU): return compare(CmpInst::ICMP_ULE);
-    BERTH_SHAPES_4(GeS): return compare(CmpInst::ICMP_SGE);
-    BERTH_SHAPES_3(GeU): return compare(CmpInst::ICMP_UGE);
-    BERTH_SHAPES_4(Abs): return done(ir_.CreateBinaryIntrinsic(I::abs, a, ir_.getFalse()));
-    BERTH_SHAPES_4(Neg): return done(ir_.CreateNeg(a));
-    BERTH_SHAPES_4(Add): return done(ir_.CreateAdd(a, b));
-    BERTH_SHAPES_4(Sub): return done(ir_.CreateSub(a, b));
-    case Op::I16x8Mul: case Op::I32x4Mul: case Op::I64x2Mul: return done(ir_.CreateMul(a, b));
-    BERTH_SHAPES_3(MinS): return intrinsic(I::smin);
-    BERTH_SHAPES_3(MinU): return intrinsic(I::umin);
-    BERTH_SHAPES_3(MaxS): return intrinsic(I::smax);
-    BERTH_SHAPES_3(MaxU): return intrinsic(I::umax);
-    case Op::I8x16AddSatS: case Op::I16x8AddSatS: return intrinsic(I::sadd_sat);
-    case Op::I8x16AddSatU: case Op::I16x8AddSatU: return intrinsic(I::uadd_sat);
-    case Op::I8x16SubSatS: case Op::I16x8SubSatS: return intrinsic(I::ssub_sat);
-    case Op::I8x16SubSatU: case Op::I16x8SubSatU: return intrinsic(I::usub_sat);
-    BERTH_SHAPES_4(Shl): return done(ir_.CreateShl(a, amount));
-    BERTH_SHAPES_4(ShrS): return done(ir_.CreateAShr(a, amount));
-    BERTH_SHAPES_4(ShrU): return done(ir_.CreateLShr(a, amount));
-    BERTH_SHAPES_4(AllTrue): return push_i32(ir_.CreateAndReduce(ir_.CreateICmpNE(a, splat(a, 0))));
-    BERTH_SHAPES_4(Bitmask): return push_i32(ir_.CreateBitCast(ir_.CreateICmpSLT(a, splat(a, 0)), ir_.getIntNTy(128 / bits)));
+    BERTH_SHAPES_4(Eq) : return compare(CmpInst::ICMP_EQ);
+    BERTH_SHAPES_4(Ne) : return compare(CmpInst::ICMP_NE);
+    BERTH_SHAPES_4(LtS) : return compare(CmpInst::ICMP_SLT);
+    BERTH_SHAPES_3(LtU) : return compare(CmpInst::ICMP_ULT);
+    BERTH_SHAPES_4(GtS) : return compare(CmpInst::ICMP_SGT);
+    BERTH_SHAPES_3(GtU) : return compare(CmpInst::ICMP_UGT);
+    BERTH_SHAPES_4(LeS) : return compare(CmpInst::ICMP_SLE);
+    BERTH_SHAPES_3(LeU) : return compare(CmpInst::ICMP_ULE);
+    BERTH_SHAPES_4(GeS) : return compare(CmpInst::ICMP_SGE);
+    BERTH_SHAPES_3(GeU) : return compare(CmpInst::ICMP_UGE);
+    BERTH_SHAPES_4(Abs) : return done(ir_.CreateBinaryIntrinsic(I::abs, a, ir_.getFalse()));
+    BERTH_SHAPES_4(Neg) : return done(ir_.CreateNeg(a));
+    BERTH_SHAPES_4(Add) : return done(ir_.CreateAdd(a, b));
+    BERTH_SHAPES_4(Sub) : return done(ir_.CreateSub(a, b));
+    case Op::I16x8Mul:
+    case Op::I32x4Mul:
+    case Op::I64x2Mul:
+      return done(ir_.CreateMul(a, b));
+      BERTH_SHAPES_3(MinS) : return intrinsic(I::smin);
+      BERTH_SHAPES_3(MinU) : return intrinsic(I::umin);
+      BERTH_SHAPES_3(MaxS) : return intrinsic(I::smax);
+      BERTH_SHAPES_3(MaxU) : return intrinsic(I::umax);
+    case Op::I8x16AddSatS:
+    case Op::I16x8AddSatS: return intrinsic(I::sadd_sat);
+    case Op::I8x16AddSatU:
+    case Op::I16x8AddSatU: return intrinsic(I::uadd_sat);
+    case Op::I8x16SubSatS:
+    case Op::I16x8SubSatS: return intrinsic(I::ssub_sat);
+    case Op::I8x16SubSatU:
+    case Op::I16x8SubSatU:
+      return intrinsic(I::usub_sat);
+      BERTH_SHAPES_4(Shl) : return done(ir_.CreateShl(a, amount));
+      BERTH_SHAPES_4(ShrS) : return done(ir_.CreateAShr(a, amount));
+      BERTH_SHAPES_4(ShrU) : return done(ir_.CreateLShr(a, amount));
+      BERTH_SHAPES_4(AllTrue) : return push_i32(ir_.CreateAndReduce(ir_.CreateICmpNE(a, splat(a, 0))));
+      BERTH_SHAPES_4(Bitmask)
+          : return push_i32(ir_.CreateBitCast(ir_.CreateICmpSLT(a, splat(a, 0)), ir_.getIntNTy(128 / bits)));
     case Op::I8x16Popcnt: return done(ir_.CreateUnaryIntrinsic(I::ctpop, a));
-    case Op::I8x16AvgrU: case Op::I16x8AvgrU: {
+    case Op::I8x16AvgrU:
+    case Op::I16x8AvgrU: {
       const Value sum = ir_.CreateAdd(widen(a, false), widen(b, false));
       return done(ir_.CreateTrunc(ir_.CreateLShr(ir_.CreateAdd(sum, splat(sum, 1)), 1), a->getType()));
     }
     case Op::I16x8Q15mulrSatS: return done(multiply_q15(a, b, true));
     case Op::I32x4DotI16x8S: {
       const Value products = ir_.CreateNSWMul(widen(a, true), widen(b, true));
-      return done(ir_.CreateAdd(ir_.CreateShuffleVector(products, {0, 2, 4, 6}), ir_.CreateShuffleVector(products, {1, 3, 5, 7})));
+      return done(ir_.CreateAdd(ir_.CreateShuffleVector(products, {0, 2, 4, 6}),
+                                ir_.CreateShuffleVector(products, {1, 3, 5, 7})));
     }
-    case Op::I8x16NarrowI16x8S: case Op::I16x8NarrowI32x4S: return done(narrow_lanes(a, b, true));
-    case Op::I8x16NarrowI16x8U: case Op::I16x8NarrowI32x4U: return done(narrow_lanes(a, b, false));
-    case Op::I16x8ExtaddPairwiseI8x16S: case Op::I32x4ExtaddPairwiseI16x8S: return done(add_pairs(a, true));
-    case Op::I16x8ExtaddPairwiseI8x16U: case Op::I32x4ExtaddPairwiseI16x8U: return done(add_pairs(a, false));
-    BERTH_WIDENINGS(ExtendLow, S): return done(widen(half(a, false), true));
-    BERTH_WIDENINGS(ExtendHigh, S): return done(widen(half(a, true), true));
-    BERTH_WIDENINGS(ExtendLow, U): return done(widen(half(a, false), false));
-    BERTH_WIDENINGS(ExtendHigh, U): return done(widen(half(a, true), false));
-    BERTH_WIDENINGS(ExtmulLow, S): return multiply(false, true);
-    BERTH_WIDENINGS(ExtmulHigh, S): return multiply(true, true);
-    BERTH_WIDENINGS(ExtmulLow, U): return multiply(false, false);
-    BERTH_WIDENINGS(ExtmulHigh, U): return multiply(true, false);
+    case Op::I8x16NarrowI16x8S:
+    case Op::I16x8NarrowI32x4S: return done(narrow_lanes(a, b, true));
+    case Op::I8x16NarrowI16x8U:
+    case Op::I16x8NarrowI32x4U: return done(narrow_lanes(a, b, false));
+    case Op::I16x8ExtaddPairwiseI8x16S:
+    case Op::I32x4ExtaddPairwiseI16x8S: return done(add_pairs(a, true));
+    case Op::I16x8ExtaddPairwiseI8x16U:
+    case Op::I32x4ExtaddPairwiseI16x8U:
+      return done(add_pairs(a, false));
+      BERTH_WIDENINGS(ExtendLow, S) : return done(widen(half(a, false), true));
+      BERTH_WIDENINGS(ExtendHigh, S) : return done(widen(half(a, true), true));
+      BERTH_WIDENINGS(ExtendLow, U) : return done(widen(half(a, false), false));
+      BERTH_WIDENINGS(ExtendHigh, U) : return done(widen(half(a, true), false));
+      BERTH_WIDENINGS(ExtmulLow, S) : return multiply(false, true);
+      BERTH_WIDENINGS(ExtmulHigh, S) : return multiply(true, true);
+      BERTH_WIDENINGS(ExtmulLow, U) : return multiply(false, false);
+      BERTH_WIDENINGS(ExtmulHigh, U) : return multiply(true, false);
     default: return false;
   }
 }

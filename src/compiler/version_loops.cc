@@ -186,7 +186,8 @@ class Versioning {
   }
 
   // How often the test lets the loop go on, as a 64-bit number, and under which conditions that is right.
-  Value* count(llvm::IRBuilderBase& ir, llvm::SCEVExpander& expander, const ExitTest& test, std::vector<Value*>& conditions) {
+  Value* count(llvm::IRBuilderBase& ir, llvm::SCEVExpander& expander, const ExitTest& test,
+               std::vector<Value*>& conditions) {
     llvm::Type* const t = ir.getIntNTy(test.bits);
     Instruction* const at = &*ir.GetInsertPoint();
     Value* const start = expander.expandCodeFor(test.start, t, at);
@@ -202,14 +203,18 @@ class Versioning {
     } else {
       const bool is_signed = ICmpInst::isSigned(test.stay);
       // Rounded up; 0 when the test fails at once. The value after the last one must not wrap.
-      Value* const rounded = step == 1 ? distance : ir.CreateUDiv(ir.CreateAdd(distance, llvm::ConstantInt::get(t, step - 1)), by);
+      Value* const rounded =
+          step == 1 ? distance : ir.CreateUDiv(ir.CreateAdd(distance, llvm::ConstantInt::get(t, step - 1)), by);
       Value* const enters = ir.CreateICmp(test.stay, start, limit);
       steps = ir.CreateSelect(enters, rounded, llvm::ConstantInt::get(t, 0));
       if (step != 1) {
-        const llvm::APInt most = is_signed ? llvm::APInt::getSignedMaxValue(test.bits) : llvm::APInt::getMaxValue(test.bits);
-        const llvm::APInt least = is_signed ? llvm::APInt::getSignedMinValue(test.bits) : llvm::APInt::getMinValue(test.bits);
+        const llvm::APInt most =
+            is_signed ? llvm::APInt::getSignedMaxValue(test.bits) : llvm::APInt::getMaxValue(test.bits);
+        const llvm::APInt least =
+            is_signed ? llvm::APInt::getSignedMinValue(test.bits) : llvm::APInt::getMinValue(test.bits);
         Value* const edge = llvm::ConstantInt::get(t, up ? most - (step - 1) : least + (step - 1));
-        const auto within = up ? (is_signed ? ICmpInst::ICMP_SLE : ICmpInst::ICMP_ULE) : (is_signed ? ICmpInst::ICMP_SGE : ICmpInst::ICMP_UGE);
+        const auto within = up ? (is_signed ? ICmpInst::ICMP_SLE : ICmpInst::ICMP_ULE)
+                               : (is_signed ? ICmpInst::ICMP_SGE : ICmpInst::ICMP_UGE);
         conditions.push_back(ir.CreateICmp(within, limit, edge));
       }
     }
@@ -228,9 +233,7 @@ class Versioning {
     if (start->getType()->isIntegerTy(32)) start = ir.CreateZExt(start, ir.getInt64Ty());
     starts[p.start] = start;
     Value* const end = ir.getInt64(p.end);
-    auto fits = [&](Value* index) {
-      conditions.push_back(ir.CreateICmpULE(ir.CreateAdd(index, end), bytes));
-    };
+    auto fits = [&](Value* index) { conditions.push_back(ir.CreateICmpULE(ir.CreateAdd(index, end), bytes)); };
     if (p.start->getType()->isIntegerTy(64) && evolution_.getUnsignedRangeMax(p.start).ugt(~0u)) {
       // Keeps the sums below from overflowing.
       conditions.push_back(ir.CreateICmpULE(start, bytes));
@@ -299,7 +302,8 @@ class Versioning {
     }
     for (BasicBlock* exit : exits) {
       BasicBlock* common = nullptr;
-      for (BasicBlock* before : llvm::predecessors(exit)) common = common == nullptr ? before : tree_.findNearestCommonDominator(common, before);
+      for (BasicBlock* before : llvm::predecessors(exit))
+        common = common == nullptr ? before : tree_.findNearestCommonDominator(common, before);
       tree_.changeImmediateDominator(exit, common);
     }
     evolution_.forgetLoop(&loop);
@@ -344,13 +348,16 @@ class Versioning {
       Value*& way = distances[group];
       if (way == nullptr) {
         // Signed arithmetic: indices are below 2^33, and so is every distance.
-        way = pattern.step == nullptr ? static_cast<Value*>(ir.getInt64(0)) : ir.CreateMul(counter, step_of(pattern, fast), "", false, true);
+        way = pattern.step == nullptr ? static_cast<Value*>(ir.getInt64(0))
+                                      : ir.CreateMul(counter, step_of(pattern, fast), "", false, true);
       }
       Value* const start = starts.at(pattern.start);
       const i64 distance = *distance_between(pattern.start, places_[i].start);
       for (llvm::Use& use : llvm::make_early_inc_range(old->uses())) {
         auto* const address = llvm::dyn_cast<llvm::GetElementPtrInst>(use.getUser());
-        if (address == nullptr || !fast.contains(address) || use.getOperandNo() != 1 || !address->getSourceElementType()->isIntegerTy(8)) continue;
+        if (address == nullptr || !fast.contains(address) || use.getOperandNo() != 1 ||
+            !address->getSourceElementType()->isIntegerTy(8))
+          continue;
         llvm::APInt constant(64, 0);
         Value* const root = address->getPointerOperand()->stripAndAccumulateConstantOffsets(layout, constant, true);
         if (!fast.isLoopInvariant(root)) continue;
@@ -359,11 +366,13 @@ class Versioning {
           // Through an integer: each array looks like an object of its own, which may overlap others. Else LLVM would
           // take all of linear memory for one, and compare neighbours in an array with each other.
           llvm::IRBuilder<> before(fast.getLoopPreheader()->getTerminator());
-          Value* const first = before.CreateIntToPtr(before.CreateAdd(before.CreatePtrToInt(root, t), start), before.getPtrTy());
+          Value* const first =
+              before.CreateIntToPtr(before.CreateAdd(before.CreatePtrToInt(root, t), start), before.getPtrTy());
           place = ir.CreateInBoundsPtrAdd(first, way);
         }
         llvm::IRBuilder<> here(address);
-        Value* const moved = here.CreateInBoundsPtrAdd(place, here.getInt64(static_cast<u64>(distance + constant.getSExtValue())));
+        Value* const moved =
+            here.CreateInBoundsPtrAdd(place, here.getInt64(static_cast<u64>(distance + constant.getSExtValue())));
         address->replaceAllUsesWith(moved);
         address->eraseFromParent();
       }
@@ -372,7 +381,8 @@ class Versioning {
         auto* const user = llvm::dyn_cast<Instruction>(use.getUser());
         if (user == nullptr || !fast.contains(user)) continue;
         if (index == nullptr) {
-          index = ir.CreateAdd(ir.CreateAdd(start, way, "", false, true), ir.getInt64(static_cast<u64>(distance)), "", false, true);
+          index = ir.CreateAdd(ir.CreateAdd(start, way, "", false, true), ir.getInt64(static_cast<u64>(distance)), "",
+                               false, true);
         }
         use.set(index);
       }
@@ -386,7 +396,8 @@ class Versioning {
       return before.getInt64(static_cast<u64>(constant->getAPInt().getSExtValue()));
     }
     llvm::SCEVExpander expander(evolution_, f_.getParent()->getDataLayout(), "step");
-    return before.CreateSExt(expander.expandCodeFor(pattern.step, before.getInt32Ty(), &*before.GetInsertPoint()), before.getInt64Ty());
+    return before.CreateSExt(expander.expandCodeFor(pattern.step, before.getInt32Ty(), &*before.GetInsertPoint()),
+                             before.getInt64Ty());
   }
 
   llvm::Function& f_;

@@ -55,8 +55,7 @@ class StreamDecoder {
   const wasm::Module& module() const;
 
  private:
-  friend Result<wasm::Module> decode_module(Bytes, const wasm::FeatureSet&, const wasm::ModuleLimits&,
-                                            DecodeObserver*);
+  friend Result<wasm::Module> decode_module(Bytes, const wasm::FeatureSet&, const wasm::ModuleLimits&, DecodeObserver*);
   friend Result<wasm::Module> decode_known_module(Bytes, std::vector<wasm::Range>, const wasm::FeatureSet&,
                                                   const wasm::ModuleLimits&);
   class Impl;

@@ -52,9 +52,9 @@ u32 artifact_options(const CompilerOptions& options);
 // Runs the compiler for each module, at `path` or, when that is empty, as find_compiler says. Keeps nothing.
 std::unique_ptr<CodeSource> make_compiler_source(std::string path, const CompilerOptions& options);
 
-// The cache; what it does not have is compiled and put there. `file`, if any, is where modules are read from: once there
-// is code of one, the cache remembers what the file holds (Cache::digest_by_stamp). `warn`, from any thread and once at
-// most, is told why things cannot be kept, which makes the next start slower and is no error.
+// The cache; what it does not have is compiled and put there. `file`, if any, is where modules are read from: once
+// there is code of one, the cache remembers what the file holds (Cache::digest_by_stamp). `warn`, from any thread and
+// once at most, is told why things cannot be kept, which makes the next start slower and is no error.
 struct ModuleFile {
   Descriptor descriptor;
   std::string name;

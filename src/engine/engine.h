@@ -75,12 +75,11 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module(std::vector<u8> bytes, s
 // The same for a file, read while it is decoded. Of an artifact it is the module that came
 // with it; `read_module` knows none.
 // `kind`, where it is not null, is set to what the file was; `component`, where it is not null, to the bytes of one
-// that is a component, which fails as read_module does. `open_file`, where it is a descriptor, is the file, at its start
-// and not moved otherwise; it stays open.
+// that is a component, which fails as read_module does. `open_file`, where it is a descriptor, is the file, at its
+// start and not moved otherwise; it stays open.
 Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config,
                                                              FileKind* kind = nullptr,
-                                                             std::vector<u8>* component = nullptr,
-                                                             int open_file = -1);
+                                                             std::vector<u8>* component = nullptr, int open_file = -1);
 
 struct ArtifactSummary;
 // The module that came with an artifact, which is open and has been authenticated (Cache::authenticate); it stays

@@ -26,8 +26,8 @@ class HotParts {
   void add(std::span<const runtime::Sample> samples);
   // Samples added that no part has been made of.
   u64 pending() const { return pending_; }
-  // What is hot and has not been in a part yet: functions, what they call directly, the loops that were running. Nothing
-  // when no code would come of it. What was pending is forgotten.
+  // What is hot and has not been in a part yet: functions, what they call directly, the loops that were running.
+  // Nothing when no code would come of it. What was pending is forgotten.
   std::optional<Part> next();
 
  private:

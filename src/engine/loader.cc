@@ -116,8 +116,7 @@ constexpr wasm::FeatureSet kUsual;
 // A module whose functions are known to be valid.
 Result<std::shared_ptr<const wasm::Module>> declare(Bytes bytes, std::vector<wasm::Range> bodies,
                                                     const Config& config) {
-  auto decoded =
-      TRY(decode::decode_known_module(std::move(bytes), std::move(bodies), config.features, config.limits));
+  auto decoded = TRY(decode::decode_known_module(std::move(bytes), std::move(bodies), config.features, config.limits));
   auto module = std::make_shared<wasm::Module>(std::move(decoded));
   validate::Options options;
   options.limits = config.limits;
@@ -266,7 +265,8 @@ Loaded<std::shared_ptr<const wasm::Module>> read_module_in(int file, const Artif
 }
 
 Loaded<std::shared_ptr<const wasm::Module>> read_module_file(const std::string& path, const Config& config,
-                                                             FileKind* kind_out, std::vector<u8>* component, int open_file) {
+                                                             FileKind* kind_out, std::vector<u8>* component,
+                                                             int open_file) {
   const File file(path, open_file);
   if (!file.is_open()) return io_failure(path, errno);
   const std::string name = path == "-" ? "standard input" : path;

@@ -93,15 +93,16 @@ class LoopEntry : public testing::Test {
     store.set_fuel(1'000'000);
     bool attached = false;
     was_native_ = false;
-    auto* host = store.make_function({{wasm::kI32}, {}}, [&](runtime::Caller& caller, abi::Slot* slots) -> runtime::Outcome<void> {
-      // The interpreter would have noted where it is since the last time.
-      if (attached && !caller.store().observe()) was_native_ = true;
-      if (static_cast<u32>(slots[0]) == turn) {
-        native::Executor::attach(*prepared, artifact_);
-        attached = caller.store().observe();
-      }
-      return {};
-    });
+    auto* host = store.make_function({{wasm::kI32}, {}},
+                                     [&](runtime::Caller& caller, abi::Slot* slots) -> runtime::Outcome<void> {
+                                       // The interpreter would have noted where it is since the last time.
+                                       if (attached && !caller.store().observe()) was_native_ = true;
+                                       if (static_cast<u32>(slots[0]) == turn) {
+                                         native::Executor::attach(*prepared, artifact_);
+                                         attached = caller.store().observe();
+                                       }
+                                       return {};
+                                     });
     const runtime::Extern imports[] = {host};
     auto instance = store.instantiate(prepared, imports);
     EXPECT_TRUE(instance);
@@ -120,7 +121,8 @@ class LoopEntry : public testing::Test {
     } else {
       result.exception = outcome.error()->kind == runtime::UnwindKind::Exception;
       if (outcome.error()->kind == runtime::UnwindKind::Trap) result.trap = outcome.error()->trap;
-      for (const auto& frame : outcome.error()->backtrace) result.frames.emplace_back(frame.function, frame.code_offset);
+      for (const auto& frame : outcome.error()->backtrace)
+        result.frames.emplace_back(frame.function, frame.code_offset);
     }
     result.fuel = store.fuel();
     return result;
@@ -335,7 +337,8 @@ TEST_F(LoopEntry, IsInterruptedAfterwards) {
       (call $turn (local.get $i))
       (local.set $i (i32.add (local.get $i) (i32.const 1)))
       (br_if $l (i32.lt_u (local.get $i) (i32.const 1000000000)))
-      (br $l))))", true);
+      (br $l))))",
+       true);
   EXPECT_EQ(run(3).trap, abi::TrapCode::OutOfFuel);
   EXPECT_TRUE(was_native_);
 }

@@ -12,9 +12,11 @@ namespace berth::interp {
   const abi::MemoryRecord* memory = ctx->memories[field_c(pc)];
   const u64 index = is_64 ? fp[field_b(pc)] : u64{load_slot<u32>(fp, field_b(pc))};
   u64 address;
-  if (__builtin_add_overflow(index, pc[2], &address)) [[unlikely]] return nullptr;
+  if (__builtin_add_overflow(index, pc[2], &address)) [[unlikely]]
+    return nullptr;
   const u64 bytes = memory->bytes.load(std::memory_order_relaxed);
-  if (address > bytes || bytes - address < width) [[unlikely]] return nullptr;
+  if (address > bytes || bytes - address < width) [[unlikely]]
+    return nullptr;
   return memory->base + address;
 }
 

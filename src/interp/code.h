@@ -57,11 +57,11 @@ struct FunctionDetails {
 // Trivial, so that a module's array of them costs nothing until it is used.
 struct FunctionCode {
   std::atomic<const Word*> entry;
-  u32 frame_slots;   // slots that the frame needs in all
-  u32 local_slots;   // parameters and locals: where the header is
+  u32 frame_slots;  // slots that the frame needs in all
+  u32 local_slots;  // parameters and locals: where the header is
   u32 param_slots;
   u32 result_slots;
-  u32 index;         // in the module's function index space
+  u32 index;  // in the module's function index space
   u32 code_words;
   const Word* code;          // owned by the module
   FunctionDetails* details;  // owned by the module
@@ -70,10 +70,9 @@ struct FunctionCode {
 
 // The arguments of every handler: the machine's registers. `acc` and `vacc` hold the most recent integer
 // (or reference) and float (or vector) result; lowering knows when.
-#define BERTH_REGS                                                                                     \
-  const ::berth::interp::Word *pc, ::berth::abi::Slot *fp, ::berth::u8 *mem,                           \
-      ::berth::abi::InstanceContext *ctx, ::berth::abi::StoreContext *st, ::berth::u64 acc,            \
-      ::berth::interp::v128 vacc
+#define BERTH_REGS                                                                                               \
+  const ::berth::interp::Word *pc, ::berth::abi::Slot *fp, ::berth::u8 *mem, ::berth::abi::InstanceContext *ctx, \
+      ::berth::abi::StoreContext *st, ::berth::u64 acc, ::berth::interp::v128 vacc
 #define BERTH_REG_VALUES pc, fp, mem, ctx, st, acc, vacc
 
 #if defined(__x86_64__) || defined(__aarch64__)

@@ -13,18 +13,18 @@
 #define BERTH_HANDLER __attribute__((section(BERTH_GUEST_SECTION))) BERTH_HANDLER_CC void
 
 // Continues at `target`.
-#define BERTH_GO(target)                                                                               \
-  do {                                                                                                 \
-    pc = (target);                                                                                     \
-    [[clang::musttail]] return reinterpret_cast<::berth::interp::Handler>(*pc)(BERTH_REG_VALUES);      \
+#define BERTH_GO(target)                                                                          \
+  do {                                                                                            \
+    pc = (target);                                                                                \
+    [[clang::musttail]] return reinterpret_cast<::berth::interp::Handler>(*pc)(BERTH_REG_VALUES); \
   } while (false)
 #define BERTH_NEXT(words) BERTH_GO(pc + (words))
 
 // Leaves the interpreter with a trap at the current instruction.
-#define BERTH_RAISE(code)                                                                              \
-  do {                                                                                                 \
-    acc = static_cast<::berth::u64>(code);                                                             \
-    [[clang::musttail]] return ::berth::interp::raise_trap(BERTH_REG_VALUES);                          \
+#define BERTH_RAISE(code)                                                     \
+  do {                                                                        \
+    acc = static_cast<::berth::u64>(code);                                    \
+    [[clang::musttail]] return ::berth::interp::raise_trap(BERTH_REG_VALUES); \
   } while (false)
 
 // Runs a slow path that cannot be inlined, with the machine's registers.
@@ -38,11 +38,11 @@
 #define BERTH_PC_REGISTER "x20"
 #endif
 #ifdef BERTH_PC_REGISTER
-#define BERTH_ACCESS_BARRIER()                                                                         \
-  do {                                                                                                 \
-    register const ::berth::interp::Word* here asm(BERTH_PC_REGISTER) = pc;                            \
-    asm volatile("" : "+r"(here), "+r"(fp), "+r"(ctx), "+r"(st)::"memory");                            \
-    pc = here;                                                                                         \
+#define BERTH_ACCESS_BARRIER()                                              \
+  do {                                                                      \
+    register const ::berth::interp::Word* here asm(BERTH_PC_REGISTER) = pc; \
+    asm volatile("" : "+r"(here), "+r"(fp), "+r"(ctx), "+r"(st)::"memory"); \
+    pc = here;                                                              \
   } while (false)
 #else
 #define BERTH_ACCESS_BARRIER() asm volatile("" : "+r"(pc), "+r"(fp), "+r"(ctx), "+r"(st)::"memory")
@@ -101,16 +101,20 @@ inline T from_acc(u64 acc, v128 vacc) {
 template <typename T>
 inline void to_acc(T value, u64& acc, v128& vacc) {
   if constexpr (kIsInt<T>) {
-    if constexpr (sizeof(T) == 4) acc = static_cast<u32>(value);
-    else acc = static_cast<u64>(value);
+    if constexpr (sizeof(T) == 4)
+      acc = static_cast<u32>(value);
+    else
+      acc = static_cast<u64>(value);
   } else if constexpr (sizeof(T) == 16) {
     vacc = value;
   } else {
     // The other lanes are left undefined: keeping them would chain every instruction to the one before.
     typedef T Lanes __attribute__((vector_size(16)));
     const Lanes lanes = {value};
-    if constexpr (sizeof(T) == 8) vacc = reinterpret_cast<v128>(__builtin_shufflevector(lanes, lanes, 0, -1));
-    else vacc = reinterpret_cast<v128>(__builtin_shufflevector(lanes, lanes, 0, -1, -1, -1));
+    if constexpr (sizeof(T) == 8)
+      vacc = reinterpret_cast<v128>(__builtin_shufflevector(lanes, lanes, 0, -1));
+    else
+      vacc = reinterpret_cast<v128>(__builtin_shufflevector(lanes, lanes, 0, -1, -1, -1));
   }
 }
 

@@ -32,11 +32,11 @@ struct Tuning {
 };
 
 struct FusedRows {
-  std::span<const Handler> fused;  // by row; the tuned ones come first
-  u32 tuned;                       // how many they are
-  std::span<const u32> first;      // by row, and one more: where its parts begin
-  std::span<const u16> parts;      // which instruction each is
-  std::span<const Tuning> tunings; // by part, of tuned rows
+  std::span<const Handler> fused;   // by row; the tuned ones come first
+  u32 tuned;                        // how many they are
+  std::span<const u32> first;       // by row, and one more: where its parts begin
+  std::span<const u16> parts;       // which instruction each is
+  std::span<const Tuning> tunings;  // by part, of tuned rows
   std::span<const Handler> instructions;
   std::span<const StepInfo> infos;
 

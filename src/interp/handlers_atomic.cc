@@ -15,13 +15,16 @@ namespace {
 using wasm::Op;
 
 // Effective address of an access, checked for bounds and alignment.
-[[gnu::always_inline]] inline TrapCode effective(InstanceContext* ctx, const Word* pc, const Slot* fp, u32 width, u64& address) {
+[[gnu::always_inline]] inline TrapCode effective(InstanceContext* ctx, const Word* pc, const Slot* fp, u32 width,
+                                                 u64& address) {
   const abi::MemoryRecord* memory = ctx->memories[field_c(pc)];
   const u64 index = field_d(pc) ? fp[field_b(pc)] : u64{load_slot<u32>(fp, field_b(pc))};
   const bool overflow = __builtin_add_overflow(index, pc[2], &address);
-  if ((address & (width - 1)) != 0) [[unlikely]] return TrapCode::UnalignedAtomic;
+  if ((address & (width - 1)) != 0) [[unlikely]]
+    return TrapCode::UnalignedAtomic;
   const u64 bytes = memory->bytes.load(std::memory_order_acquire);
-  if (overflow || address > bytes || bytes - address < width) [[unlikely]] return TrapCode::MemoryOutOfBounds;
+  if (overflow || address > bytes || bytes - address < width) [[unlikely]]
+    return TrapCode::MemoryOutOfBounds;
   return TrapCode::None;
 }
 
@@ -43,8 +46,10 @@ BERTH_HANDLER atomic_op(BERTH_REGS) {
       z = AtomicLoad<op>::apply(p);
     } else {
       const auto x = load_slot<OperandOf<op, 1>>(fp, first_operand(pc));
-      if constexpr (n == 2) z = AtomicRmw<op>::apply(p, x);
-      else z = AtomicRmw<op>::apply(p, x, load_slot<OperandOf<op, 2>>(fp, second_operand(pc)));
+      if constexpr (n == 2)
+        z = AtomicRmw<op>::apply(p, x);
+      else
+        z = AtomicRmw<op>::apply(p, x, load_slot<OperandOf<op, 2>>(fp, second_operand(pc)));
     }
     acc = z;
     store_slot(fp, field_a(pc), z);
@@ -63,12 +68,14 @@ BERTH_HANDLER wait_op(BERTH_REGS) {
     } else {
       const i64 timeout = static_cast<i64>(fp[second_operand(pc)]);
       if constexpr (op == Op::MemoryAtomicWait32)
-        code = runtime::atomic_wait32(ctx, field_c(pc), address, load_slot<u32>(fp, first_operand(pc)), timeout, &result);
+        code =
+            runtime::atomic_wait32(ctx, field_c(pc), address, load_slot<u32>(fp, first_operand(pc)), timeout, &result);
       else
         code = runtime::atomic_wait64(ctx, field_c(pc), address, fp[first_operand(pc)], timeout, &result);
     }
   }
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   acc = result;
   store_slot(fp, field_a(pc), result);
   BERTH_NEXT(4);
@@ -82,8 +89,10 @@ template <Op op>
 consteval void add_row(std::array<Handler, kCount>& rows) {
   if constexpr (wasm::info(op).prefix == 0xFE && wasm::info(op).imm == wasm::Imm::MemArg) {
     Handler& row = rows[static_cast<u32>(op) - kFirst];
-    if constexpr (op == Op::MemoryAtomicNotify || op == Op::MemoryAtomicWait32 || op == Op::MemoryAtomicWait64) row = wait_op<op>;
-    else row = atomic_op<op>;
+    if constexpr (op == Op::MemoryAtomicNotify || op == Op::MemoryAtomicWait32 || op == Op::MemoryAtomicWait64)
+      row = wait_op<op>;
+    else
+      row = atomic_op<op>;
   }
 }
 consteval auto make_rows() {

@@ -14,7 +14,8 @@ constexpr u32 kCallWords = 4;
 BERTH_HANDLER call_slow(BERTH_REGS) {
   auto* callee = reinterpret_cast<FunctionCode*>(pc[2]);
   const TrapCode code = prepare_call(callee, ctx, st, fp + field_a(pc));
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_GO(pc);
 }
 
@@ -28,20 +29,20 @@ BERTH_HANDLER call_instance_slow(BERTH_REGS);
          frame + callee->frame_slots <= stack_limit(st);
 }
 
-#define BERTH_CALL_INSTANCE(f)                                                                         \
-  do {                                                                                                 \
-    Slot* const frame = fp + field_a(pc);                                                              \
-    if (!can_enter(f, st, frame)) [[unlikely]] {                                                       \
-      acc = reinterpret_cast<u64>(f);                                                                  \
-      BERTH_TAIL(call_instance_slow);                                                                  \
-    }                                                                                                  \
-    const auto* callee = static_cast<const FunctionCode*>((f)->code);                                  \
-    clear_locals(frame, callee);                                                                       \
-    write_header(frame + callee->local_slots, pc + kCallWords, fp, ctx);                               \
-    fp = frame;                                                                                        \
-    ctx = (f)->context;                                                                                \
-    mem = ctx->memory0_base;                                                                           \
-    BERTH_GO(callee->entry.load(std::memory_order_relaxed));                                           \
+#define BERTH_CALL_INSTANCE(f)                                           \
+  do {                                                                   \
+    Slot* const frame = fp + field_a(pc);                                \
+    if (!can_enter(f, st, frame)) [[unlikely]] {                         \
+      acc = reinterpret_cast<u64>(f);                                    \
+      BERTH_TAIL(call_instance_slow);                                    \
+    }                                                                    \
+    const auto* callee = static_cast<const FunctionCode*>((f)->code);    \
+    clear_locals(frame, callee);                                         \
+    write_header(frame + callee->local_slots, pc + kCallWords, fp, ctx); \
+    fp = frame;                                                          \
+    ctx = (f)->context;                                                  \
+    mem = ctx->memory0_base;                                             \
+    BERTH_GO(callee->entry.load(std::memory_order_relaxed));             \
   } while (false)
 
 BERTH_HANDLER call_instance(BERTH_REGS) {
@@ -54,10 +55,12 @@ BERTH_HANDLER call_instance_slow(BERTH_REGS) {
   Slot* const frame = fp + field_a(pc);
   if (f->host == nullptr) {
     const TrapCode code = prepare_call(static_cast<FunctionCode*>(f->code), f->context, st, frame);
-    if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+    if (code != TrapCode::None) [[unlikely]]
+      BERTH_RAISE(code);
     BERTH_TAIL(call_instance);
   }
-  if (stack_limit(st) == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::Interrupted);
+  if (stack_limit(st) == nullptr) [[unlikely]]
+    BERTH_RAISE(TrapCode::Interrupted);
   Activation* const here = activation(st);
   here->pc = pc;
   here->fp = fp;
@@ -74,13 +77,16 @@ BERTH_HANDLER call_instance_slow(BERTH_REGS) {
 }
 
 // The target of an indirect call, or a trap.
-[[gnu::always_inline]] inline TrapCode indirect_target(InstanceContext* ctx, u32 table, u64 index, const abi::RuntimeType* type,
-                                                       FunctionInstance*& f) {
+[[gnu::always_inline]] inline TrapCode indirect_target(InstanceContext* ctx, u32 table, u64 index,
+                                                       const abi::RuntimeType* type, FunctionInstance*& f) {
   const abi::TableRecord* t = ctx->tables[table];
-  if (index >= t->size) [[unlikely]] return TrapCode::UndefinedElement;
+  if (index >= t->size) [[unlikely]]
+    return TrapCode::UndefinedElement;
   f = reinterpret_cast<FunctionInstance*>(t->elements[index]);
-  if (f == nullptr) [[unlikely]] return TrapCode::UninitializedElement;
-  if (f->type != type && !abi::is_subtype(f->type, type)) [[unlikely]] return TrapCode::IndirectCallTypeMismatch;
+  if (f == nullptr) [[unlikely]]
+    return TrapCode::UninitializedElement;
+  if (f->type != type && !abi::is_subtype(f->type, type)) [[unlikely]]
+    return TrapCode::IndirectCallTypeMismatch;
   return TrapCode::None;
 }
 
@@ -101,7 +107,8 @@ BERTH_HANDLER return_call_instance_slow(BERTH_REGS);
 // acc: the FunctionInstance. A return_call instruction stands at pc.
 BERTH_HANDLER return_call_instance(BERTH_REGS) {
   auto* f = reinterpret_cast<FunctionInstance*>(acc);
-  if (!can_enter(f, st, fp) || st->interrupt.load(std::memory_order_relaxed)) [[unlikely]] BERTH_TAIL(return_call_instance_slow);
+  if (!can_enter(f, st, fp) || st->interrupt.load(std::memory_order_relaxed)) [[unlikely]]
+    BERTH_TAIL(return_call_instance_slow);
   const auto* callee = static_cast<const FunctionCode*>(f->code);
   replace_frame(pc, fp, callee);
   ctx = f->context;
@@ -113,7 +120,8 @@ BERTH_HANDLER return_call_instance_slow(BERTH_REGS) {
   auto* f = reinterpret_cast<FunctionInstance*>(acc);
   if (f->host == nullptr) {
     const TrapCode code = prepare_call(static_cast<FunctionCode*>(f->code), f->context, st, fp);
-    if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+    if (code != TrapCode::None) [[unlikely]]
+      BERTH_RAISE(code);
     end_branch_observation(st);
     BERTH_TAIL(return_call_instance);
   }
@@ -125,8 +133,10 @@ BERTH_HANDLER return_call_instance_slow(BERTH_REGS) {
   here->ctx = ctx;
   Slot* const frame = fp + field_a(pc);
   const u32 slots = std::max(f->type->param_slots, f->type->result_slots);
-  if (frame + slots > st->stack_end) [[unlikely]] BERTH_RAISE(TrapCode::StackExhausted);
-  if (stack_limit(st) == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::Interrupted);
+  if (frame + slots > st->stack_end) [[unlikely]]
+    BERTH_RAISE(TrapCode::StackExhausted);
+  if (stack_limit(st) == nullptr) [[unlikely]]
+    BERTH_RAISE(TrapCode::Interrupted);
   st->stack_top = frame + slots;
   if (f->host(f->host_data, ctx, frame) != abi::Status::Ok) [[unlikely]] {
     if (!host_unwound(st, pc, fp, ctx)) return;
@@ -151,7 +161,8 @@ BERTH_HANDLER op_call(BERTH_REGS) {
   const auto* callee = reinterpret_cast<const FunctionCode*>(pc[2]);
   Slot* const frame = fp + field_a(pc);
   const Word* const entry = callee->entry.load(std::memory_order_acquire);
-  if (entry == nullptr || frame + callee->frame_slots > stack_limit(st)) [[unlikely]] BERTH_TAIL(call_slow);
+  if (entry == nullptr || frame + callee->frame_slots > stack_limit(st)) [[unlikely]]
+    BERTH_TAIL(call_slow);
   clear_locals(frame, callee);
   write_header(frame + callee->local_slots, pc + kCallWords, fp, ctx);
   fp = frame;
@@ -167,22 +178,26 @@ BERTH_HANDLER op_call_indirect(BERTH_REGS) {
   const u64 index = field_d(pc) ? fp[field_b(pc)] : u64{load_slot<u32>(fp, field_b(pc))};
   FunctionInstance* f;
   const TrapCode code = indirect_target(ctx, field_c(pc), index, reinterpret_cast<const abi::RuntimeType*>(pc[2]), f);
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_CALL_INSTANCE(f);
 }
 
 BERTH_HANDLER op_call_ref(BERTH_REGS) {
   auto* const f = reinterpret_cast<FunctionInstance*>(fp[field_b(pc)]);
-  if (f == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::NullFunctionReference);
+  if (f == nullptr) [[unlikely]]
+    BERTH_RAISE(TrapCode::NullFunctionReference);
   BERTH_CALL_INSTANCE(f);
 }
 
 BERTH_HANDLER op_return_call(BERTH_REGS) {
   const auto* callee = reinterpret_cast<const FunctionCode*>(pc[2]);
   const Word* const entry = callee->entry.load(std::memory_order_acquire);
-  if (entry == nullptr || fp + callee->frame_slots > stack_limit(st) || st->interrupt.load(std::memory_order_relaxed)) [[unlikely]] {
+  if (entry == nullptr || fp + callee->frame_slots > stack_limit(st) || st->interrupt.load(std::memory_order_relaxed))
+      [[unlikely]] {
     const TrapCode code = prepare_call(reinterpret_cast<FunctionCode*>(pc[2]), ctx, st, fp);
-    if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+    if (code != TrapCode::None) [[unlikely]]
+      BERTH_RAISE(code);
     end_branch_observation(st);
     BERTH_GO(pc);
   }
@@ -201,24 +216,26 @@ BERTH_HANDLER op_return_call_indirect(BERTH_REGS) {
   FunctionInstance* f;
   const TrapCode code =
       indirect_target(ctx, static_cast<u32>(pc[3]), index, reinterpret_cast<const abi::RuntimeType*>(pc[2]), f);
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   acc = reinterpret_cast<u64>(f);
   BERTH_TAIL(return_call_instance);
 }
 
 BERTH_HANDLER op_return_call_ref(BERTH_REGS) {
   acc = fp[field_d(pc)];
-  if (acc == 0) [[unlikely]] BERTH_RAISE(TrapCode::NullFunctionReference);
+  if (acc == 0) [[unlikely]]
+    BERTH_RAISE(TrapCode::NullFunctionReference);
   BERTH_TAIL(return_call_instance);
 }
 
-#define BERTH_RETURN(header)                                                                           \
-  do {                                                                                                 \
-    const Slot* const h = (header);                                                                    \
-    ctx = reinterpret_cast<InstanceContext*>(h[kCallerContext]);                                       \
-    fp = reinterpret_cast<Slot*>(h[kCallerFp]);                                                        \
-    mem = ctx->memory0_base;                                                                           \
-    BERTH_GO(reinterpret_cast<const Word*>(return_pc));                                                \
+#define BERTH_RETURN(header)                                     \
+  do {                                                           \
+    const Slot* const h = (header);                              \
+    ctx = reinterpret_cast<InstanceContext*>(h[kCallerContext]); \
+    fp = reinterpret_cast<Slot*>(h[kCallerFp]);                  \
+    mem = ctx->memory0_base;                                     \
+    BERTH_GO(reinterpret_cast<const Word*>(return_pc));          \
   } while (false)
 
 BERTH_HANDLER op_return(BERTH_REGS) {
@@ -228,16 +245,16 @@ BERTH_HANDLER op_return(BERTH_REGS) {
 
 // The result is written after the header has been read: a function without parameters and locals has its
 // header at slot 0.
-#define BERTH_RETURN_VALUE(write)                                                                      \
-  do {                                                                                                 \
-    const Slot* const h = fp + field_b(pc);                                                            \
-    const Word* const return_pc = reinterpret_cast<const Word*>(h[kReturnPc]);                         \
-    Slot* const caller = reinterpret_cast<Slot*>(h[kCallerFp]);                                        \
-    ctx = reinterpret_cast<InstanceContext*>(h[kCallerContext]);                                       \
-    mem = ctx->memory0_base;                                                                           \
-    write;                                                                                             \
-    fp = caller;                                                                                       \
-    BERTH_GO(return_pc);                                                                               \
+#define BERTH_RETURN_VALUE(write)                                              \
+  do {                                                                         \
+    const Slot* const h = fp + field_b(pc);                                    \
+    const Word* const return_pc = reinterpret_cast<const Word*>(h[kReturnPc]); \
+    Slot* const caller = reinterpret_cast<Slot*>(h[kCallerFp]);                \
+    ctx = reinterpret_cast<InstanceContext*>(h[kCallerContext]);               \
+    mem = ctx->memory0_base;                                                   \
+    write;                                                                     \
+    fp = caller;                                                               \
+    BERTH_GO(return_pc);                                                       \
   } while (false)
 
 BERTH_HANDLER op_return1(BERTH_REGS) { BERTH_RETURN_VALUE(acc = fp[field_a(pc)]; fp[0] = acc); }
@@ -261,44 +278,46 @@ BERTH_HANDLER op_throw(BERTH_REGS) {
   st->stack_top = fp + field_b(pc);
   Ref exception;
   const TrapCode code = runtime::exception_new(ctx, static_cast<u32>(field_imm(pc)), fp + field_a(pc), &exception);
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   acc = exception;
   BERTH_TAIL(throw_exception);
 }
 
 BERTH_HANDLER op_throw_ref(BERTH_REGS) {
   acc = fp[field_a(pc)];
-  if (acc == 0) [[unlikely]] BERTH_RAISE(TrapCode::NullExceptionReference);
+  if (acc == 0) [[unlikely]]
+    BERTH_RAISE(TrapCode::NullExceptionReference);
   BERTH_TAIL(throw_exception);
 }
 
 // Has `one` run the rest of the function whose frame is at `fp`, and returns from it.
-#define BERTH_LEAVE_TO(one, header_slot, slots)                                                         \
-  do {                                                                                                 \
-    const Slot* const header = fp + (header_slot);                                                     \
-    const Word* const return_pc = reinterpret_cast<const Word*>(header[kReturnPc]);                    \
-    Slot* const caller_fp = reinterpret_cast<Slot*>(header[kCallerFp]);                                \
-    InstanceContext* const caller_ctx = reinterpret_cast<InstanceContext*>(header[kCallerContext]);    \
-    Activation* const here = activation(st);                                                           \
-    /* The call, unless this is the activation's first frame. */                                      \
-    here->pc = return_pc[-1] == 0 ? nullptr : return_pc - 1;                                           \
-    here->fp = caller_fp;                                                                              \
-    here->ctx = caller_ctx;                                                                            \
-    st->stack_top = fp + (slots);                                                                      \
-    if ((one).entry((one).data, ctx, fp) != abi::Status::Ok) [[unlikely]] {                            \
-      pc = here->pc;                                                                                   \
-      fp = here->fp;                                                                                   \
-      ctx = here->ctx;                                                                                 \
-      if (!host_unwound(st, pc, fp, ctx)) return;                                                      \
-      mem = ctx->memory0_base;                                                                         \
-      BERTH_GO(pc);                                                                                    \
-    }                                                                                                  \
-    acc = fp[0];                                                                                       \
-    std::memcpy(&vacc, fp, sizeof(u64));                                                               \
-    fp = caller_fp;                                                                                    \
-    ctx = caller_ctx;                                                                                  \
-    mem = ctx->memory0_base;                                                                           \
-    BERTH_GO(return_pc);                                                                               \
+#define BERTH_LEAVE_TO(one, header_slot, slots)                                                     \
+  do {                                                                                              \
+    const Slot* const header = fp + (header_slot);                                                  \
+    const Word* const return_pc = reinterpret_cast<const Word*>(header[kReturnPc]);                 \
+    Slot* const caller_fp = reinterpret_cast<Slot*>(header[kCallerFp]);                             \
+    InstanceContext* const caller_ctx = reinterpret_cast<InstanceContext*>(header[kCallerContext]); \
+    Activation* const here = activation(st);                                                        \
+    /* The call, unless this is the activation's first frame. */                                    \
+    here->pc = return_pc[-1] == 0 ? nullptr : return_pc - 1;                                        \
+    here->fp = caller_fp;                                                                           \
+    here->ctx = caller_ctx;                                                                         \
+    st->stack_top = fp + (slots);                                                                   \
+    if ((one).entry((one).data, ctx, fp) != abi::Status::Ok) [[unlikely]] {                         \
+      pc = here->pc;                                                                                \
+      fp = here->fp;                                                                                \
+      ctx = here->ctx;                                                                              \
+      if (!host_unwound(st, pc, fp, ctx)) return;                                                   \
+      mem = ctx->memory0_base;                                                                      \
+      BERTH_GO(pc);                                                                                 \
+    }                                                                                               \
+    acc = fp[0];                                                                                    \
+    std::memcpy(&vacc, fp, sizeof(u64));                                                            \
+    fp = caller_fp;                                                                                 \
+    ctx = caller_ctx;                                                                               \
+    mem = ctx->memory0_base;                                                                        \
+    BERTH_GO(return_pc);                                                                            \
   } while (false)
 
 BERTH_HANDLER op_replaced(BERTH_REGS) {
@@ -320,9 +339,7 @@ BERTH_HANDLER branch_interrupted(BERTH_REGS) {
   BERTH_LEAVE_TO(way.one, way.header, way.result_slots);
 }
 
-BERTH_HANDLER op_exit(BERTH_REGS) {
-  (void)pc, (void)fp, (void)mem, (void)ctx, (void)st, (void)acc, (void)vacc;
-}
+BERTH_HANDLER op_exit(BERTH_REGS) { (void)pc, (void)fp, (void)mem, (void)ctx, (void)st, (void)acc, (void)vacc; }
 
 // Kept out of the guest section's fast paths: every trap ends here.
 BERTH_HANDLER_CC void raise_trap(BERTH_REGS) {

@@ -7,7 +7,6 @@ namespace berth::interp {
 
 BERTH_HANDLER op_unreachable(BERTH_REGS) { BERTH_RAISE(TrapCode::Unreachable); }
 
-
 BERTH_HANDLER op_br_table(BERTH_REGS) {
   const u32 count = static_cast<u32>(field_imm(pc));
   u32 index = load_slot<u32>(fp, field_a(pc));
@@ -22,7 +21,8 @@ BERTH_HANDLER op_br_table(BERTH_REGS) {
 
 BERTH_HANDLER op_fuel(BERTH_REGS) {
   st->fuel -= static_cast<u32>(field_imm(pc));
-  if (st->fuel < 0) [[unlikely]] BERTH_RAISE(TrapCode::OutOfFuel);
+  if (st->fuel < 0) [[unlikely]]
+    BERTH_RAISE(TrapCode::OutOfFuel);
   BERTH_NEXT(2);
 }
 
@@ -113,14 +113,16 @@ namespace {
 BERTH_HANDLER op_table_get(BERTH_REGS) {
   const abi::TableRecord* t = ctx->tables[field_c(pc)];
   const u64 index = address(fp, field_b(pc), field_d(pc));
-  if (index >= t->size) [[unlikely]] BERTH_RAISE(TrapCode::TableOutOfBounds);
+  if (index >= t->size) [[unlikely]]
+    BERTH_RAISE(TrapCode::TableOutOfBounds);
   fp[field_a(pc)] = t->elements[index];
   BERTH_NEXT(2);
 }
 BERTH_HANDLER op_table_set(BERTH_REGS) {
   const abi::TableRecord* t = ctx->tables[field_c(pc)];
   const u64 index = address(fp, field_b(pc), field_d(pc));
-  if (index >= t->size) [[unlikely]] BERTH_RAISE(TrapCode::TableOutOfBounds);
+  if (index >= t->size) [[unlikely]]
+    BERTH_RAISE(TrapCode::TableOutOfBounds);
   t->elements[index] = fp[field_a(pc)];
   BERTH_NEXT(2);
 }
@@ -130,29 +132,33 @@ BERTH_HANDLER op_table_size(BERTH_REGS) {
 }
 BERTH_HANDLER op_table_grow(BERTH_REGS) {
   const bool is_64 = pc[2];
-  fp[field_a(pc)] = grown(runtime::table_grow(ctx, field_d(pc), fp[field_b(pc)], address(fp, field_c(pc), is_64)), is_64);
+  fp[field_a(pc)] =
+      grown(runtime::table_grow(ctx, field_d(pc), fp[field_b(pc)], address(fp, field_c(pc), is_64)), is_64);
   BERTH_NEXT(3);
 }
 BERTH_HANDLER op_table_fill(BERTH_REGS) {
   const bool is_64 = pc[2];
   const TrapCode code = runtime::table_fill(ctx, field_d(pc), address(fp, field_a(pc), is_64), fp[field_b(pc)],
                                             address(fp, field_c(pc), is_64));
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_NEXT(3);
 }
 BERTH_HANDLER op_table_copy(BERTH_REGS) {
   const bool dst_64 = pc[3] & 1, src_64 = pc[3] & 2;
-  const TrapCode code = runtime::table_copy(ctx, static_cast<u32>(pc[2]), static_cast<u32>(pc[2] >> 32),
-                                            address(fp, field_a(pc), dst_64), address(fp, field_b(pc), src_64),
-                                            address(fp, field_c(pc), dst_64 && src_64));
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  const TrapCode code =
+      runtime::table_copy(ctx, static_cast<u32>(pc[2]), static_cast<u32>(pc[2] >> 32), address(fp, field_a(pc), dst_64),
+                          address(fp, field_b(pc), src_64), address(fp, field_c(pc), dst_64 && src_64));
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_NEXT(4);
 }
 BERTH_HANDLER op_table_init(BERTH_REGS) {
   const TrapCode code = runtime::table_init(ctx, static_cast<u32>(pc[2]), static_cast<u32>(pc[2] >> 32),
                                             address(fp, field_a(pc), field_d(pc)), load_slot<u32>(fp, field_b(pc)),
                                             load_slot<u32>(fp, field_c(pc)));
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_NEXT(3);
 }
 BERTH_HANDLER op_elem_drop(BERTH_REGS) {
@@ -174,7 +180,8 @@ BERTH_HANDLER op_memory_fill(BERTH_REGS) {
   const bool is_64 = pc[2];
   const TrapCode code = runtime::memory_fill(ctx, field_d(pc), address(fp, field_a(pc), is_64),
                                              static_cast<u8>(fp[field_b(pc)]), address(fp, field_c(pc), is_64));
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_NEXT(3);
 }
 BERTH_HANDLER op_memory_copy(BERTH_REGS) {
@@ -182,14 +189,16 @@ BERTH_HANDLER op_memory_copy(BERTH_REGS) {
   const TrapCode code = runtime::memory_copy(ctx, static_cast<u32>(pc[2]), static_cast<u32>(pc[2] >> 32),
                                              address(fp, field_a(pc), dst_64), address(fp, field_b(pc), src_64),
                                              address(fp, field_c(pc), dst_64 && src_64));
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_NEXT(4);
 }
 BERTH_HANDLER op_memory_init(BERTH_REGS) {
   const TrapCode code = runtime::memory_init(ctx, static_cast<u32>(pc[2]), static_cast<u32>(pc[2] >> 32),
                                              address(fp, field_a(pc), field_d(pc)), load_slot<u32>(fp, field_b(pc)),
                                              load_slot<u32>(fp, field_c(pc)));
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_NEXT(3);
 }
 BERTH_HANDLER op_data_drop(BERTH_REGS) {

@@ -24,16 +24,29 @@ namespace {
 
 template <typename T>
 constexpr char kind_of() {
-  if constexpr (kIsInt<T>) return 'i';
-  else if constexpr (std::is_same_v<T, f32>) return 'f';
-  else if constexpr (std::is_same_v<T, f64>) return 'd';
-  else return '\0';
+  if constexpr (kIsInt<T>)
+    return 'i';
+  else if constexpr (std::is_same_v<T, f32>)
+    return 'f';
+  else if constexpr (std::is_same_v<T, f64>)
+    return 'd';
+  else
+    return '\0';
 }
 
 template <typename S>
 consteval StepInfo info() {
-  StepInfo i{S::kLeft, S::kRight, S::kResult, S::kSecondResult, {S::kAlsoReads[0], S::kAlsoReads[1]},
-             kind_of<typename S::Left>(), kind_of<typename S::Right>(), '\0', S::kWords, 1, S::kPops};
+  StepInfo i{S::kLeft,
+             S::kRight,
+             S::kResult,
+             S::kSecondResult,
+             {S::kAlsoReads[0], S::kAlsoReads[1]},
+             kind_of<typename S::Left>(),
+             kind_of<typename S::Right>(),
+             '\0',
+             S::kWords,
+             1,
+             S::kPops};
   if constexpr (S::kResult != Field::None) {
     i.result_kind = kind_of<typename S::Result>();
     i.result_slots = sizeof(typename S::Result) > sizeof(Slot) ? 2 : 1;
@@ -42,14 +55,20 @@ consteval StepInfo info() {
 }
 template <typename S>
 consteval Tuning tuning() {
-  if constexpr (IsTuned<S>) return {S::kLeftFrom, S::kRightFrom, S::kStores, S::kAddsOffset};
-  else return {};
+  if constexpr (IsTuned<S>)
+    return {S::kLeftFrom, S::kRightFrom, S::kStores, S::kAddsOffset};
+  else
+    return {};
 }
 
 template <typename S>
-struct OrdinaryOf { using T = S; };
+struct OrdinaryOf {
+  using T = S;
+};
 template <IsTuned S>
-struct OrdinaryOf<S> { using T = typename S::Ordinary; };
+struct OrdinaryOf<S> {
+  using T = typename S::Ordinary;
+};
 template <typename S>
 using Ordinary = OrdinaryOf<S>::T;
 
@@ -64,7 +83,11 @@ struct Row {
 template <typename... Steps>
 consteval Row fused() {
   static_assert(sizeof...(Steps) <= kMaxFused);
-  return {steps<Steps...>, sizeof...(Steps), {steps<Ordinary<Steps>>...}, {info<Ordinary<Steps>>()...}, {tuning<Steps>()...}};
+  return {steps<Steps...>,
+          sizeof...(Steps),
+          {steps<Ordinary<Steps>>...},
+          {info<Ordinary<Steps>>()...},
+          {tuning<Steps>()...}};
 }
 template <typename Branch, bool backward, typename... Steps>
 consteval Row fused_branch() {
@@ -178,7 +201,8 @@ consteval Hashed hash_rows() {
   return out;
 }
 constexpr Hashed kHashed = hash_rows();
-constexpr FusedRows kTables{kFused, kTunedCount, kFirst, kParts, kTunings, kSteps, kInfos, kHashed.rows, kHashed.beginnings};
+constexpr FusedRows kTables{kFused,       kTunedCount,       kFirst, kParts, kTunings, kSteps, kInfos,
+                            kHashed.rows, kHashed.beginnings};
 
 }  // namespace
 

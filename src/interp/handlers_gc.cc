@@ -20,7 +20,8 @@ BERTH_HANDLER op_ref_func(BERTH_REGS) {
   BERTH_NEXT(2);
 }
 BERTH_HANDLER op_ref_as_non_null(BERTH_REGS) {
-  if (fp[field_a(pc)] == 0) [[unlikely]] BERTH_RAISE(TrapCode::NullReference);
+  if (fp[field_a(pc)] == 0) [[unlikely]]
+    BERTH_RAISE(TrapCode::NullReference);
   BERTH_NEXT(2);
 }
 
@@ -42,7 +43,8 @@ BERTH_HANDLER op_ref_test(BERTH_REGS) {
   BERTH_NEXT(3);
 }
 BERTH_HANDLER op_ref_cast(BERTH_REGS) {
-  if (!runtime::ref_test(ctx, fp[field_a(pc)], wasm::HeapType::from_bits(static_cast<u32>(pc[2])), field_b(pc))) [[unlikely]]
+  if (!runtime::ref_test(ctx, fp[field_a(pc)], wasm::HeapType::from_bits(static_cast<u32>(pc[2])), field_b(pc)))
+      [[unlikely]]
     BERTH_RAISE(TrapCode::CastFailure);
   BERTH_NEXT(3);
 }
@@ -55,7 +57,8 @@ BERTH_HANDLER op_ref_test_concrete(BERTH_REGS) {
 BERTH_HANDLER op_ref_cast_concrete(BERTH_REGS) {
   const Ref ref = fp[field_a(pc)];
   const bool ok = ref == 0 ? field_b(pc) != 0 : is_concrete(ref, reinterpret_cast<const abi::RuntimeType*>(pc[2]));
-  if (!ok) [[unlikely]] BERTH_RAISE(TrapCode::CastFailure);
+  if (!ok) [[unlikely]]
+    BERTH_RAISE(TrapCode::CastFailure);
   BERTH_NEXT(3);
 }
 
@@ -65,14 +68,16 @@ BERTH_HANDLER op_ref_i31(BERTH_REGS) {
 }
 BERTH_HANDLER op_i31_get_s(BERTH_REGS) {
   const Ref ref = fp[field_b(pc)];
-  if (ref == 0) [[unlikely]] BERTH_RAISE(TrapCode::NullI31Reference);
+  if (ref == 0) [[unlikely]]
+    BERTH_RAISE(TrapCode::NullI31Reference);
   acc = static_cast<u32>(abi::i31_signed(ref));
   fp[field_a(pc)] = acc;
   BERTH_NEXT(2);
 }
 BERTH_HANDLER op_i31_get_u(BERTH_REGS) {
   const Ref ref = fp[field_b(pc)];
-  if (ref == 0) [[unlikely]] BERTH_RAISE(TrapCode::NullI31Reference);
+  if (ref == 0) [[unlikely]]
+    BERTH_RAISE(TrapCode::NullI31Reference);
   acc = abi::i31_unsigned(ref);
   fp[field_a(pc)] = acc;
   BERTH_NEXT(2);
@@ -103,7 +108,8 @@ void fill_elements(Ref array, const Slot* values, u32 count, u32 element_log2) {
 template <typename Stored, typename Value>
 [[gnu::always_inline]] inline bool get_field(const Word* pc, Slot* fp) {
   const Ref ref = fp[field_b(pc)];
-  if (ref == 0) [[unlikely]] return false;
+  if (ref == 0) [[unlikely]]
+    return false;
   Stored v;
   std::memcpy(&v, reinterpret_cast<const u8*>(ref) + field_imm(pc), sizeof v);
   store_slot<Value>(fp, field_a(pc), static_cast<Value>(v));
@@ -112,7 +118,8 @@ template <typename Stored, typename Value>
 template <typename Stored>
 [[gnu::always_inline]] inline bool set_field(const Word* pc, Slot* fp) {
   const Ref ref = fp[field_a(pc)];
-  if (ref == 0) [[unlikely]] return false;
+  if (ref == 0) [[unlikely]]
+    return false;
   std::memcpy(reinterpret_cast<u8*>(ref) + field_imm(pc), fp + field_b(pc), sizeof(Stored));
   return true;
 }
@@ -138,7 +145,8 @@ BERTH_HANDLER op_struct_new(BERTH_REGS) {
   st->stack_top = fp + field_b(pc);
   Ref object;
   const TrapCode code = runtime::struct_new(ctx, reinterpret_cast<const RuntimeType*>(pc[2]), &object);
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   fp[field_a(pc)] = object;
   BERTH_NEXT(3);
 }
@@ -147,16 +155,18 @@ BERTH_HANDLER op_struct_init(BERTH_REGS) {
   const auto* type = reinterpret_cast<const RuntimeType*>(pc[2]);
   Ref object;
   const TrapCode code = runtime::struct_new(ctx, type, &object);
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   fill_fields(object, type, fp + field_b(pc));
   fp[field_a(pc)] = object;
   BERTH_NEXT(3);
 }
 
-#define BERTH_STRUCT_GET(name, stored, value)                                                          \
-  BERTH_HANDLER name(BERTH_REGS) {                                                                     \
-    if (!get_field<stored, value>(pc, fp)) [[unlikely]] BERTH_RAISE(TrapCode::NullStructureReference); \
-    BERTH_NEXT(2);                                                                                     \
+#define BERTH_STRUCT_GET(name, stored, value)           \
+  BERTH_HANDLER name(BERTH_REGS) {                      \
+    if (!get_field<stored, value>(pc, fp)) [[unlikely]] \
+      BERTH_RAISE(TrapCode::NullStructureReference);    \
+    BERTH_NEXT(2);                                      \
   }
 BERTH_STRUCT_GET(op_struct_get8_s, i8, u32)
 BERTH_STRUCT_GET(op_struct_get8_u, u8, u32)
@@ -166,10 +176,11 @@ BERTH_STRUCT_GET(op_struct_get32, u32, u32)
 BERTH_STRUCT_GET(op_struct_get64, u64, u64)
 BERTH_STRUCT_GET(op_struct_get128, v128, v128)
 
-#define BERTH_STRUCT_SET(name, stored)                                                                 \
-  BERTH_HANDLER name(BERTH_REGS) {                                                                     \
-    if (!set_field<stored>(pc, fp)) [[unlikely]] BERTH_RAISE(TrapCode::NullStructureReference);        \
-    BERTH_NEXT(2);                                                                                     \
+#define BERTH_STRUCT_SET(name, stored)               \
+  BERTH_HANDLER name(BERTH_REGS) {                   \
+    if (!set_field<stored>(pc, fp)) [[unlikely]]     \
+      BERTH_RAISE(TrapCode::NullStructureReference); \
+    BERTH_NEXT(2);                                   \
   }
 BERTH_STRUCT_SET(op_struct_set8, u8)
 BERTH_STRUCT_SET(op_struct_set16, u16)
@@ -183,7 +194,8 @@ BERTH_HANDLER op_array_new(BERTH_REGS) {
   Ref array;
   TrapCode code = runtime::array_new(ctx, reinterpret_cast<const RuntimeType*>(pc[2]), length, &array);
   if (code == TrapCode::None) code = runtime::array_fill(array, 0, fp + field_b(pc), length);
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   fp[field_a(pc)] = array;
   BERTH_NEXT(3);
 }
@@ -192,7 +204,8 @@ BERTH_HANDLER op_array_new_default(BERTH_REGS) {
   Ref array;
   const TrapCode code =
       runtime::array_new(ctx, reinterpret_cast<const RuntimeType*>(pc[2]), load_slot<u32>(fp, field_c(pc)), &array);
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   fp[field_a(pc)] = array;
   BERTH_NEXT(3);
 }
@@ -201,7 +214,8 @@ BERTH_HANDLER op_array_new_fixed(BERTH_REGS) {
   const auto* type = reinterpret_cast<const RuntimeType*>(pc[2]);
   Ref array;
   const TrapCode code = runtime::array_new(ctx, type, field_c(pc), &array);
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   fill_elements(array, fp + field_b(pc), field_c(pc), type->element_log2);
   fp[field_a(pc)] = array;
   BERTH_NEXT(3);
@@ -212,7 +226,8 @@ BERTH_HANDLER op_array_new_data(BERTH_REGS) {
   const TrapCode code =
       runtime::array_new_data(ctx, reinterpret_cast<const RuntimeType*>(pc[2]), static_cast<u32>(pc[3]),
                               load_slot<u32>(fp, field_b(pc)), load_slot<u32>(fp, field_c(pc)), &array);
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   fp[field_a(pc)] = array;
   BERTH_NEXT(4);
 }
@@ -222,20 +237,22 @@ BERTH_HANDLER op_array_new_elem(BERTH_REGS) {
   const TrapCode code =
       runtime::array_new_elem(ctx, reinterpret_cast<const RuntimeType*>(pc[2]), static_cast<u32>(pc[3]),
                               load_slot<u32>(fp, field_b(pc)), load_slot<u32>(fp, field_c(pc)), &array);
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   fp[field_a(pc)] = array;
   BERTH_NEXT(4);
 }
 
-#define BERTH_ARRAY_GET(name, stored, value)                                                           \
-  BERTH_HANDLER name(BERTH_REGS) {                                                                     \
-    TrapCode code = TrapCode::None;                                                                    \
-    const u8* p = element<stored>(fp[field_b(pc)], load_slot<u32>(fp, field_c(pc)), code);             \
-    if (p == nullptr) [[unlikely]] BERTH_RAISE(code);                                                  \
-    stored v;                                                                                          \
-    std::memcpy(&v, p, sizeof v);                                                                      \
-    store_slot<value>(fp, field_a(pc), static_cast<value>(v));                                         \
-    BERTH_NEXT(2);                                                                                     \
+#define BERTH_ARRAY_GET(name, stored, value)                                               \
+  BERTH_HANDLER name(BERTH_REGS) {                                                         \
+    TrapCode code = TrapCode::None;                                                        \
+    const u8* p = element<stored>(fp[field_b(pc)], load_slot<u32>(fp, field_c(pc)), code); \
+    if (p == nullptr) [[unlikely]]                                                         \
+      BERTH_RAISE(code);                                                                   \
+    stored v;                                                                              \
+    std::memcpy(&v, p, sizeof v);                                                          \
+    store_slot<value>(fp, field_a(pc), static_cast<value>(v));                             \
+    BERTH_NEXT(2);                                                                         \
   }
 BERTH_ARRAY_GET(op_array_get8_s, i8, u32)
 BERTH_ARRAY_GET(op_array_get8_u, u8, u32)
@@ -245,13 +262,14 @@ BERTH_ARRAY_GET(op_array_get32, u32, u32)
 BERTH_ARRAY_GET(op_array_get64, u64, u64)
 BERTH_ARRAY_GET(op_array_get128, v128, v128)
 
-#define BERTH_ARRAY_SET(name, stored)                                                                  \
-  BERTH_HANDLER name(BERTH_REGS) {                                                                     \
-    TrapCode code = TrapCode::None;                                                                    \
-    u8* p = element<stored>(fp[field_a(pc)], load_slot<u32>(fp, field_b(pc)), code);                   \
-    if (p == nullptr) [[unlikely]] BERTH_RAISE(code);                                                  \
-    std::memcpy(p, fp + field_c(pc), sizeof(stored));                                                  \
-    BERTH_NEXT(2);                                                                                     \
+#define BERTH_ARRAY_SET(name, stored)                                                \
+  BERTH_HANDLER name(BERTH_REGS) {                                                   \
+    TrapCode code = TrapCode::None;                                                  \
+    u8* p = element<stored>(fp[field_a(pc)], load_slot<u32>(fp, field_b(pc)), code); \
+    if (p == nullptr) [[unlikely]]                                                   \
+      BERTH_RAISE(code);                                                             \
+    std::memcpy(p, fp + field_c(pc), sizeof(stored));                                \
+    BERTH_NEXT(2);                                                                   \
   }
 BERTH_ARRAY_SET(op_array_set8, u8)
 BERTH_ARRAY_SET(op_array_set16, u16)
@@ -261,7 +279,8 @@ BERTH_ARRAY_SET(op_array_set128, v128)
 
 BERTH_HANDLER op_array_len(BERTH_REGS) {
   const Ref ref = fp[field_b(pc)];
-  if (ref == 0) [[unlikely]] BERTH_RAISE(TrapCode::NullArrayReference);
+  if (ref == 0) [[unlikely]]
+    BERTH_RAISE(TrapCode::NullArrayReference);
   acc = reinterpret_cast<const abi::ArrayObject*>(ref)->length;
   fp[field_a(pc)] = acc;
   BERTH_NEXT(2);
@@ -269,28 +288,32 @@ BERTH_HANDLER op_array_len(BERTH_REGS) {
 BERTH_HANDLER op_array_fill(BERTH_REGS) {
   const TrapCode code = runtime::array_fill(fp[field_a(pc)], load_slot<u32>(fp, field_b(pc)), fp + field_c(pc),
                                             load_slot<u32>(fp, field_d(pc)));
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_NEXT(2);
 }
 BERTH_HANDLER op_array_copy(BERTH_REGS) {
   const TrapCode code =
-      runtime::array_copy(fp[field_a(pc)], load_slot<u32>(fp, field_b(pc)), fp[field_c(pc)], load_slot<u32>(fp, field_d(pc)),
-                          load_slot<u32>(fp, static_cast<u32>(pc[2])));
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+      runtime::array_copy(fp[field_a(pc)], load_slot<u32>(fp, field_b(pc)), fp[field_c(pc)],
+                          load_slot<u32>(fp, field_d(pc)), load_slot<u32>(fp, static_cast<u32>(pc[2])));
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_NEXT(3);
 }
 BERTH_HANDLER op_array_init_data(BERTH_REGS) {
   const TrapCode code =
       runtime::array_init_data(ctx, fp[field_a(pc)], load_slot<u32>(fp, field_b(pc)), static_cast<u32>(pc[2]),
                                load_slot<u32>(fp, field_c(pc)), load_slot<u32>(fp, field_d(pc)));
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_NEXT(3);
 }
 BERTH_HANDLER op_array_init_elem(BERTH_REGS) {
   const TrapCode code =
       runtime::array_init_elem(ctx, fp[field_a(pc)], load_slot<u32>(fp, field_b(pc)), static_cast<u32>(pc[2]),
                                load_slot<u32>(fp, field_c(pc)), load_slot<u32>(fp, field_d(pc)));
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   BERTH_NEXT(3);
 }
 

@@ -21,7 +21,8 @@ constexpr Handler store = steps<StoreStep<op, A, V>>;
 template <Op op>
 BERTH_HANDLER checked_load(BERTH_REGS) {
   const u8* p = checked_address(ctx, pc, fp, wasm::info(op).width, field_d(pc));
-  if (p == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::MemoryOutOfBounds);
+  if (p == nullptr) [[unlikely]]
+    BERTH_RAISE(TrapCode::MemoryOutOfBounds);
   const auto value = load_from<op>(p);
   to_acc(value, acc, vacc);
   store_slot(fp, field_a(pc), value);
@@ -30,7 +31,8 @@ BERTH_HANDLER checked_load(BERTH_REGS) {
 template <Op op>
 BERTH_HANDLER checked_store(BERTH_REGS) {
   u8* p = checked_address(ctx, pc, fp, wasm::info(op).width, field_d(pc));
-  if (p == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::MemoryOutOfBounds);
+  if (p == nullptr) [[unlikely]]
+    BERTH_RAISE(TrapCode::MemoryOutOfBounds);
   store_to<op>(p, load_slot<OperandOf<op, 1>>(fp, field_a(pc)));
   BERTH_NEXT(3);
 }
@@ -67,8 +69,12 @@ consteval StoreRow store_row() {
 
 constexpr u32 kLoads = static_cast<u32>(Op::I64Load32U) - static_cast<u32>(Op::I32Load) + 2;
 constexpr u32 kStores = static_cast<u32>(Op::I64Store32) - static_cast<u32>(Op::I32Store) + 2;
-constexpr u32 load_index(Op op) { return op == Op::V128Load ? kLoads - 1 : static_cast<u32>(op) - static_cast<u32>(Op::I32Load); }
-constexpr u32 store_index(Op op) { return op == Op::V128Store ? kStores - 1 : static_cast<u32>(op) - static_cast<u32>(Op::I32Store); }
+constexpr u32 load_index(Op op) {
+  return op == Op::V128Load ? kLoads - 1 : static_cast<u32>(op) - static_cast<u32>(Op::I32Load);
+}
+constexpr u32 store_index(Op op) {
+  return op == Op::V128Store ? kStores - 1 : static_cast<u32>(op) - static_cast<u32>(Op::I32Store);
+}
 
 template <Op op>
 consteval void add_load(std::array<LoadRow, kLoads>& rows) {

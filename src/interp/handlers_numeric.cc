@@ -16,7 +16,8 @@ BERTH_HANDLER trapping_binary(BERTH_REGS) {
   const auto x = read_left<OperandOf<op, 0>, L>(pc, fp, acc, vacc);
   const auto y = read_right<OperandOf<op, 1>, R>(pc, fp, acc, vacc);
   ResultOf<op> z;
-  if (const TrapCode code = Trapping<op>::apply(x, y, z); code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (const TrapCode code = Trapping<op>::apply(x, y, z); code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   to_acc(z, acc, vacc);
   if constexpr (D == Dst::Slot) store_slot(fp, field_a(pc), z);
   BERTH_NEXT(L == Src::Const || R == Src::Const ? 3 : 2);
@@ -26,7 +27,8 @@ template <Op op, Src S, Dst D>
 BERTH_HANDLER trapping_unary(BERTH_REGS) {
   ResultOf<op> z;
   const TrapCode code = Trapping<op>::apply(read_left<OperandOf<op, 0>, S>(pc, fp, acc, vacc), z);
-  if (code != TrapCode::None) [[unlikely]] BERTH_RAISE(code);
+  if (code != TrapCode::None) [[unlikely]]
+    BERTH_RAISE(code);
   to_acc(z, acc, vacc);
   if constexpr (D == Dst::Slot) store_slot(fp, field_a(pc), z);
   BERTH_NEXT(2);
@@ -34,13 +36,17 @@ BERTH_HANDLER trapping_unary(BERTH_REGS) {
 
 template <Op op, Src L, Src R, Dst D>
 consteval Handler binary() {
-  if constexpr (traps(op)) return trapping_binary<op, L, R, D>;
-  else return steps<Binary<op, L, R, D>>;
+  if constexpr (traps(op))
+    return trapping_binary<op, L, R, D>;
+  else
+    return steps<Binary<op, L, R, D>>;
 }
 template <Op op, Src S, Dst D>
 consteval Handler unary() {
-  if constexpr (traps(op)) return trapping_unary<op, S, D>;
-  else return steps<Unary<op, S, D>>;
+  if constexpr (traps(op))
+    return trapping_unary<op, S, D>;
+  else
+    return steps<Unary<op, S, D>>;
 }
 template <Op op, Src L, Src R, bool if_true, bool backward>
 constexpr Handler compare_branch = steps_and_branch<CompareBranch<op, L, R, if_true>, backward>;

@@ -30,8 +30,10 @@ BERTH_HANDLER vector_op(BERTH_REGS) {
     z = F::apply(x);
   } else {
     const auto y = load_slot<OperandOf<op, 1>>(fp, field_c(pc));
-    if constexpr (n == 2) z = F::apply(x, y);
-    else z = F::apply(x, y, load_slot<OperandOf<op, 2>>(fp, field_d(pc)));
+    if constexpr (n == 2)
+      z = F::apply(x, y);
+    else
+      z = F::apply(x, y, load_slot<OperandOf<op, 2>>(fp, field_d(pc)));
   }
   to_acc(z, acc, vacc);
   store_slot(fp, field_a(pc), z);
@@ -42,8 +44,10 @@ template <Op op>
 BERTH_HANDLER lane_op(BERTH_REGS) {
   const auto v = load_slot<v128>(fp, field_b(pc));
   ResultOf<op> z;
-  if constexpr (operand_count(op) == 1) z = Lane<op>::apply(v, field_d(pc));
-  else z = Lane<op>::apply(v, load_slot<OperandOf<op, 1>>(fp, field_c(pc)), field_d(pc));
+  if constexpr (operand_count(op) == 1)
+    z = Lane<op>::apply(v, field_d(pc));
+  else
+    z = Lane<op>::apply(v, load_slot<OperandOf<op, 1>>(fp, field_c(pc)), field_d(pc));
   to_acc(z, acc, vacc);
   store_slot(fp, field_a(pc), z);
   BERTH_NEXT(2);
@@ -60,7 +64,8 @@ BERTH_HANDLER shuffle_op(BERTH_REGS) {
 template <Op op>
 BERTH_HANDLER vector_load(BERTH_REGS) {
   const u8* p = checked_address(ctx, pc, fp, wasm::info(op).width, field_d(pc));
-  if (p == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::MemoryOutOfBounds);
+  if (p == nullptr) [[unlikely]]
+    BERTH_RAISE(TrapCode::MemoryOutOfBounds);
   vacc = Load<op>::apply(p);
   store_slot(fp, field_a(pc), vacc);
   BERTH_NEXT(3);
@@ -69,7 +74,8 @@ BERTH_HANDLER vector_load(BERTH_REGS) {
 template <Op op>
 BERTH_HANDLER lane_access(BERTH_REGS) {
   u8* p = checked_address(ctx, pc, fp, wasm::info(op).width, pc[3] >> 8);
-  if (p == nullptr) [[unlikely]] BERTH_RAISE(TrapCode::MemoryOutOfBounds);
+  if (p == nullptr) [[unlikely]]
+    BERTH_RAISE(TrapCode::MemoryOutOfBounds);
   const auto v = load_slot<v128>(fp, field_d(pc));
   if constexpr (result_count(op) == 1) {
     vacc = LoadLane<op>::apply(p, v, pc[3] & 0xFF);
@@ -88,11 +94,16 @@ consteval void add_row(Rows& rows) {
   constexpr auto& about = wasm::info(op);
   if constexpr (about.prefix == 0xFD) {
     Handler& row = rows[static_cast<u32>(op)];
-    if constexpr (about.imm == Imm::Shuffle) row = shuffle_op;
-    else if constexpr (about.imm == Imm::Lane) row = lane_op<op>;
-    else if constexpr (about.imm == Imm::MemArgLane) row = lane_access<op>;
-    else if constexpr (about.imm == Imm::MemArg && !is_load(op) && !is_store(op)) row = vector_load<op>;
-    else if constexpr (about.imm == Imm::None) row = vector_op<op, fast && HasRelaxed<op>>;
+    if constexpr (about.imm == Imm::Shuffle)
+      row = shuffle_op;
+    else if constexpr (about.imm == Imm::Lane)
+      row = lane_op<op>;
+    else if constexpr (about.imm == Imm::MemArgLane)
+      row = lane_access<op>;
+    else if constexpr (about.imm == Imm::MemArg && !is_load(op) && !is_store(op))
+      row = vector_load<op>;
+    else if constexpr (about.imm == Imm::None)
+      row = vector_op < op, fast && HasRelaxed < op >> ;
   }
 }
 

@@ -85,7 +85,8 @@ void walk_waiting(const runtime::Activation& a, std::vector<Frame>& out) {
 }  // namespace
 
 TrapCode prepare_call(FunctionCode* callee, InstanceContext* context, StoreContext* st, Slot* frame) {
-  if (callee->entry.load(std::memory_order_acquire) == nullptr) module_of(context)->ensure_lowered(*callee, context->types);
+  if (callee->entry.load(std::memory_order_acquire) == nullptr)
+    module_of(context)->ensure_lowered(*callee, context->types);
   if (abi::is_stopped(*st)) return TrapCode::Interrupted;
   // An observation may begin at any time, so that what the limit says is looked at once a turn.
   for (;;) {
@@ -121,7 +122,8 @@ void record_trap(StoreContext* st, TrapCode code, const Word* pc, Slot* fp, Inst
   activation(st)->unwind = std::move(unwind);
 }
 
-bool deliver_exception(StoreContext* st, Ref exception, FunctionCode* code, const Word*& pc, Slot*& fp, InstanceContext*& ctx) {
+bool deliver_exception(StoreContext* st, Ref exception, FunctionCode* code, const Word*& pc, Slot*& fp,
+                       InstanceContext*& ctx) {
   auto* thrown = reinterpret_cast<abi::ExceptionObject*>(exception);
   Position p{pc, fp, ctx, code};
   do {
@@ -178,7 +180,9 @@ void leave_after_fault(StoreContext* st, const Word* pc, Slot* fp, InstanceConte
 }
 
 InterpModule::InterpModule(std::shared_ptr<const wasm::Module> module, const LoweringOptions& options)
-    : module_(std::move(module)), options_(options), functions_(nullptr),
+    : module_(std::move(module)),
+      options_(options),
+      functions_(nullptr),
       functions_bytes_((module_->functions.size() - module_->imported_functions) * sizeof(FunctionCode)) {
   if (functions_bytes_ == 0) return;
   void* pages = mmap(nullptr, functions_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -311,7 +315,8 @@ bool on_fault(os::Fault& fault, void*) {
 }
 
 // Enters guest code; returns when the activation's first frame has returned or `unwind` is set.
-[[gnu::noinline]] void run(Activation& here, const FunctionCode* callee, Slot* fp, InstanceContext* ctx, StoreContext* st) {
+[[gnu::noinline]] void run(Activation& here, const FunctionCode* callee, Slot* fp, InstanceContext* ctx,
+                           StoreContext* st) {
   if (BERTH_SET_FAULT_EXIT(here.fault_exit) != 0) return;
   const Word* pc = callee->entry.load(std::memory_order_acquire);
   u8* mem = ctx->memory0_base;
@@ -320,7 +325,8 @@ bool on_fault(os::Fault& fault, void*) {
 
 class Interpreter final : public runtime::Executor {
  public:
-  explicit Interpreter(const InterpreterConfig& config) : options_{config.fuel, config.deterministic_relaxed, config.deterministic_nan} {}
+  explicit Interpreter(const InterpreterConfig& config)
+      : options_{config.fuel, config.deterministic_relaxed, config.deterministic_nan} {}
 
   std::unique_ptr<runtime::ModuleCode> prepare(std::shared_ptr<const wasm::Module> module) override {
     return std::make_unique<InterpModule>(std::move(module), options_);

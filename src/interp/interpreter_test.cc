@@ -21,7 +21,8 @@ using runtime::Value;
 class Guest {
  public:
   explicit Guest(std::string_view source, const InterpreterConfig& config = {}, runtime::StoreLimits limits = {})
-      : executor_(std::move(make_interpreter(config).value())), store_(std::make_unique<runtime::Store>(*executor_, limits)),
+      : executor_(std::move(make_interpreter(config).value())),
+        store_(std::make_unique<runtime::Store>(*executor_, limits)),
         linker_(std::make_unique<runtime::Linker>(*store_)) {
     auto parsed = text::parse_module(source);
     EXPECT_TRUE(parsed) << parsed.error().to_string();
@@ -35,8 +36,8 @@ class Guest {
   void define(std::string_view name, runtime::HostFunction function) {
     for (const auto& import : module_->imports)
       if (import.name == name)
-        EXPECT_TRUE(linker_->define("host", name,
-                                    store_->make_function(module_->func_type(wasm::FuncIdx(import.index)), std::move(function))));
+        EXPECT_TRUE(linker_->define(
+            "host", name, store_->make_function(module_->func_type(wasm::FuncIdx(import.index)), std::move(function))));
   }
 
   void start() {
@@ -47,7 +48,8 @@ class Guest {
 
   runtime::Outcome<u64> call(std::string_view name, u64 argument = 0) {
     abi::Slot values[8] = {argument};
-    if (auto done = store_->call_raw(*instance_->find_function(name), values); !done) return std::unexpected(std::move(done.error()));
+    if (auto done = store_->call_raw(*instance_->find_function(name), values); !done)
+      return std::unexpected(std::move(done.error()));
     return values[0];
   }
 
@@ -171,7 +173,8 @@ TEST(Interpreter, InterruptStopsEveryKindOfLoop) {
     (func $calls (export "calls") (param i32) (if (i32.lt_u (local.get 0) (i32.const 40))
       (then (call $calls (i32.add (local.get 0) (i32.const 1))) (call $calls (i32.add (local.get 0) (i32.const 1))))))))");
   guest.start();
-  for (const char* name : {"br", "br_if", "fused", "br_table", "br_on_null", "return_call", "return_call_indirect", "calls"}) {
+  for (const char* name :
+       {"br", "br_if", "fused", "br_table", "br_on_null", "return_call", "return_call_indirect", "calls"}) {
     std::jthread timer([&] {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       guest.store().interrupt();
@@ -251,7 +254,8 @@ TEST(Interpreter, ManyInstancesOfOneModuleInManyThreads) {
   auto module = decode::decode_module(std::move(parsed->binary));
   ASSERT_TRUE(module);
   ASSERT_TRUE(validate::validate_module(*module));
-  auto prepared = std::make_shared<const runtime::PreparedModule>(std::make_shared<const wasm::Module>(std::move(*module)), *executor);
+  auto prepared = std::make_shared<const runtime::PreparedModule>(
+      std::make_shared<const wasm::Module>(std::move(*module)), *executor);
   std::vector<std::jthread> threads;
   std::atomic<u32> right{0};
   for (int t = 0; t < 8; ++t) {
@@ -262,7 +266,8 @@ TEST(Interpreter, ManyInstancesOfOneModuleInManyThreads) {
         if (!instance) return;
         for (u32 call = 1; call <= 3; ++call) {
           abi::Slot values[1] = {15};
-          if (store.call_raw(*(*instance)->find_function("f"), values) && static_cast<u32>(values[0]) == 610 + call) ++right;
+          if (store.call_raw(*(*instance)->find_function("f"), values) && static_cast<u32>(values[0]) == 610 + call)
+            ++right;
         }
       }
     });

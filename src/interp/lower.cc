@@ -7,9 +7,13 @@ namespace berth::interp {
 
 using wasm::Op;
 
-Lowering::Lowering(const wasm::Module& module, std::span<const abi::RuntimeType* const> types, const LoweringOptions& options,
-                   FunctionCode& code)
-    : module_(module), types_(types), options_(options), out_(code), type_(module.func_type(wasm::FuncIdx(code.index))),
+Lowering::Lowering(const wasm::Module& module, std::span<const abi::RuntimeType* const> types,
+                   const LoweringOptions& options, FunctionCode& code)
+    : module_(module),
+      types_(types),
+      options_(options),
+      out_(code),
+      type_(module.func_type(wasm::FuncIdx(code.index))),
       reader_(module.body(wasm::FuncIdx(code.index))) {
   u32 slot = 0;
   auto add_local = [&](Kind kind) {
@@ -111,8 +115,8 @@ void Lowering::move_to(u32 dst, const Operand& o) {
     return;
   }
   // A copy right before, whose result this one does not read, becomes a copy of two.
-  if (last_.at != kNone && code_[last_.at] == reinterpret_cast<Word>(op_copy) &&
-      last_.at + 2 == code_.size() && last_.dst != o.slot && last_.dst != dst) {
+  if (last_.at != kNone && code_[last_.at] == reinterpret_cast<Word>(op_copy) && last_.at + 2 == code_.size() &&
+      last_.dst != o.slot && last_.dst != dst) {
     const u32 at = last_.at, first = last_.dst;
     const u32 source = static_cast<u32>(code_[at + 1] >> 16 & 0xFFFF);
     code_[at] = reinterpret_cast<Word>(op_copy2);

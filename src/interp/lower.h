@@ -66,8 +66,8 @@ class Lowering {
     wasm::Op op = wasm::Op::Nop;  // of comparisons and tests, for fusing with a branch
     bool fusable = false;
     BinForm form = BinForm::SS;
-    Src src = Src::Slot;          // of tests
-    u32 lhs = 0, rhs = 0;         // slots
+    Src src = Src::Slot;   // of tests
+    u32 lhs = 0, rhs = 0;  // slots
     u64 constant = 0;
     Accumulator int_before, float_before;
     bool negates = false;  // an i32.eqz of the comparison in negated_
@@ -78,9 +78,9 @@ class Lowering {
     u32 base;
   };
   struct Control {
-    wasm::Op op;             // Block, Loop, If, Else, TryTable; Nop for the function itself
-    u32 stack_size;          // entries below the block's own
-    u32 base;                // home of the first parameter or result
+    wasm::Op op;     // Block, Loop, If, Else, TryTable; Nop for the function itself
+    u32 stack_size;  // entries below the block's own
+    u32 base;        // home of the first parameter or result
     std::vector<Kind> params, results;
     u32 loop_target = kNone;
     u32 else_fixup = kNone;
@@ -110,19 +110,19 @@ class Lowering {
   u32 emit(Handler handler, Word operands);
   void word(Word w) { code_.push_back(w); }
   void produced(u32 at, u32 dst, Kind kind, Handler acc_only = nullptr);  // the result is in dst and in an accumulator
-  void wrote(u32 dst, u32 slots);        // dst was written past the accumulators
+  void wrote(u32 dst, u32 slots);                                         // dst was written past the accumulators
   void clobbered_int() { int_acc_ = {}; }
   void clobbered_float() { float_acc_ = {}; }
-  void forget();                         // a join: nothing is known of accumulators, nothing may be changed
+  void forget();  // a join: nothing is known of accumulators, nothing may be changed
   void pin() { int_acc_.producer = float_acc_.producer = kNone; }
   Accumulator& acc_of(Kind k) { return is_float(k) || k == Kind::V128 ? float_acc_ : int_acc_; }
   bool in_acc(const Operand& o) { return o.where != Operand::Const && acc_of(o.kind).slot == o.slot; }
-  void use_acc(const Operand& o);        // the operand is consumed from its accumulator
-  u32 slot_of(const Operand& o);         // a slot that holds it, materialising constants in its home
+  void use_acc(const Operand& o);  // the operand is consumed from its accumulator
+  u32 slot_of(const Operand& o);   // a slot that holds it, materialising constants in its home
   void move_to(u32 dst, const Operand& o);
   void to_home(Operand& o);
-  void settle(u32 count);                // the top `count` operands to their homes
-  void save_locals();                    // operands that stand for locals to their homes
+  void settle(u32 count);  // the top `count` operands to their homes
+  void save_locals();      // operands that stand for locals to their homes
   void preserve(u32 local_slot);
 
   // Instructions.
@@ -163,7 +163,9 @@ class Lowering {
   void return_values();
   void jump_to(u32 depth);
   // A conditional branch on the popped `condition`; returns where its offset is to be fixed.
-  struct Pending { u32 at; };
+  struct Pending {
+    u32 at;
+  };
   Pending condition_branch(const Operand& condition, bool if_true, bool backward);
   void resolve(Pending p, u32 depth);
   void resolve_here(Pending p);
@@ -179,7 +181,8 @@ class Lowering {
   void call(const wasm::FuncType& type, Handler handler, Word target, const Operand* index, u32 table, bool is_64);
   void finish_call(const wasm::FuncType& type, u32 frame);
   void call_function(u32 function);
-  void return_call(const wasm::FuncType& type, Handler handler, Word target, const Operand* index, bool has_table, u32 table);
+  void return_call(const wasm::FuncType& type, Handler handler, Word target, const Operand* index, bool has_table,
+                   u32 table);
   u32 settle_arguments(const wasm::FuncType& type);
 
   Control& frame(u32 depth) { return control_[control_.size() - 1 - depth]; }
@@ -202,12 +205,12 @@ class Lowering {
   std::vector<Kind> local_kinds_;
   std::vector<u32> local_slots_;
   std::vector<u32> local_uses_;  // operands on the stack that stand for the local, by slot
-  u32 op_offset_ = 0;  // of the instruction under way, in the body
+  u32 op_offset_ = 0;            // of the instruction under way, in the body
   u32 first_home_ = 0;
   u32 max_slots_ = 0;
   Accumulator int_acc_, float_acc_;
   Last last_, negated_;
-  u32 skipped_ = 0;   // blocks opened in unreachable code
+  u32 skipped_ = 0;  // blocks opened in unreachable code
   bool dead_ = false;
   u32 fuel_at_ = kNone;
   u32 fuel_cost_ = 0;

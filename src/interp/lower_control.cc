@@ -43,7 +43,8 @@ void Lowering::begin_if(const wasm::BlockType& type) {
   // Moves that the block needs come before the branch; a comparison stays fused when there are none.
   bool needs_moves = false;
   for (const Operand& o : stack_) needs_moves |= o.where == Operand::Local;
-  const u32 params = type.kind == wasm::BlockType::Type ? static_cast<u32>(module_.func_type(type.type).params.size()) : 0;
+  const u32 params =
+      type.kind == wasm::BlockType::Type ? static_cast<u32>(module_.func_type(type.type).params.size()) : 0;
   for (u32 i = 0; i < params; ++i) needs_moves |= top(i).where != Operand::Home;
   Operand kept = condition;
   if (needs_moves) {
@@ -114,7 +115,9 @@ void Lowering::bind(Control& c) {
   for (const Fixup& f : c.fixups) {
     switch (f.what) {
       case Fixup::Offset32: set_offset(f.where, here); break;
-      case Fixup::TableWord: code_[f.where] = static_cast<Word>(static_cast<i64>(here) - static_cast<i64>(f.base)); break;
+      case Fixup::TableWord:
+        code_[f.where] = static_cast<Word>(static_cast<i64>(here) - static_cast<i64>(f.base));
+        break;
       case Fixup::HandlerTarget: handlers_[f.where].target = here; break;
     }
   }
@@ -129,9 +132,12 @@ void Lowering::end() {
       bind(c);
       u32 slots = 0;
       for (Kind k : c.results) slots += width(k);
-      if (slots == 1 && !is_float(c.results[0])) emit(op_return1, pack(c.base, out_.local_slots, 0, 0));
-      else if (slots == 1) emit(op_return1_float, pack(c.base, out_.local_slots, 0, 0));
-      else emit(op_return_many, pack(c.base, out_.local_slots, slots, 0));
+      if (slots == 1 && !is_float(c.results[0]))
+        emit(op_return1, pack(c.base, out_.local_slots, 0, 0));
+      else if (slots == 1)
+        emit(op_return1_float, pack(c.base, out_.local_slots, 0, 0));
+      else
+        emit(op_return_many, pack(c.base, out_.local_slots, slots, 0));
     }
     control_.pop_back();
     return;
@@ -276,7 +282,8 @@ Lowering::Pending Lowering::condition_branch(const Operand& condition, bool if_t
     if (form == BinForm::SI) form = BinForm::SK;
     if (form == BinForm::AI) form = BinForm::AK;
     const bool has_constant = form >= BinForm::SK;
-    const u32 at = emit(compare_branch_handler(cmp.op, form, if_true, backward), pack(cmp.lhs, has_constant ? 0 : cmp.rhs, 0, 0));
+    const u32 at =
+        emit(compare_branch_handler(cmp.op, form, if_true, backward), pack(cmp.lhs, has_constant ? 0 : cmp.rhs, 0, 0));
     if (has_constant) word(cmp.constant);
     return {at};
   }
@@ -361,7 +368,8 @@ void Lowering::branch_cast(const wasm::BrOnCastImm& imm, bool if_match) {
   const u32 depth = imm.label.value;
   const bool returns = depth + 1 == control_.size();
   if (!returns && in_place(frame(depth))) {
-    resolve({emit(test_branch_handler(Src::Slot, if_match, frame(depth).op == Op::Loop), pack(verdict, 0, 0, 0))}, depth);
+    resolve({emit(test_branch_handler(Src::Slot, if_match, frame(depth).op == Op::Loop), pack(verdict, 0, 0, 0))},
+            depth);
     return;
   }
   const Pending skip{emit(test_branch_handler(Src::Slot, !if_match, false), pack(verdict, 0, 0, 0))};
@@ -425,10 +433,12 @@ void Lowering::finish_call(const wasm::FuncType& type, u32 frame) {
   word(reinterpret_cast<Word>(&out_));
   forget();
   for (const auto& r : type.results) push_home(r.kind);
-  if (type.results.size() == 1 && type.results[0].kind != Kind::V128) acc_of(type.results[0].kind) = {frame, kNone, nullptr};
+  if (type.results.size() == 1 && type.results[0].kind != Kind::V128)
+    acc_of(type.results[0].kind) = {frame, kNone, nullptr};
 }
 
-void Lowering::call(const wasm::FuncType& type, Handler handler, Word target, const Operand* index, u32 table, bool is_64) {
+void Lowering::call(const wasm::FuncType& type, Handler handler, Word target, const Operand* index, u32 table,
+                    bool is_64) {
   const u32 slot = index != nullptr ? slot_of(*index) : 0;
   const u32 frame = settle_arguments(type);
   emit(handler, pack(frame, slot, table, is_64));
@@ -436,8 +446,8 @@ void Lowering::call(const wasm::FuncType& type, Handler handler, Word target, co
   finish_call(type, frame);
 }
 
-void Lowering::return_call(const wasm::FuncType& type, Handler handler, Word target, const Operand* index, bool has_table,
-                           u32 table) {
+void Lowering::return_call(const wasm::FuncType& type, Handler handler, Word target, const Operand* index,
+                           bool has_table, u32 table) {
   const u32 slot = index != nullptr ? slot_of(*index) : 0;
   u32 slots = 0;
   for (const auto& p : type.params) slots += width(p.kind);

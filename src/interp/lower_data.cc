@@ -11,12 +11,15 @@ namespace {
 Op mirrored(Op op) {
   using enum Op;
   switch (op) {
-#define BERTH_MIRROR(a, b) case a: return b; case b: return a;
-    BERTH_MIRROR(I32LtS, I32GtS) BERTH_MIRROR(I32LtU, I32GtU) BERTH_MIRROR(I32LeS, I32GeS) BERTH_MIRROR(I32LeU, I32GeU)
-    BERTH_MIRROR(I64LtS, I64GtS) BERTH_MIRROR(I64LtU, I64GtU) BERTH_MIRROR(I64LeS, I64GeS) BERTH_MIRROR(I64LeU, I64GeU)
-    BERTH_MIRROR(F32Lt, F32Gt) BERTH_MIRROR(F32Le, F32Ge) BERTH_MIRROR(F64Lt, F64Gt) BERTH_MIRROR(F64Le, F64Ge)
+#define BERTH_MIRROR(a, b) \
+  case a: return b;        \
+  case b: return a;
+    BERTH_MIRROR(I32LtS, I32GtS)
+    BERTH_MIRROR(I32LtU, I32GtU) BERTH_MIRROR(I32LeS, I32GeS) BERTH_MIRROR(I32LeU, I32GeU) BERTH_MIRROR(I64LtS, I64GtS)
+        BERTH_MIRROR(I64LtU, I64GtU) BERTH_MIRROR(I64LeS, I64GeS) BERTH_MIRROR(I64LeU, I64GeU)
+            BERTH_MIRROR(F32Lt, F32Gt) BERTH_MIRROR(F32Le, F32Ge) BERTH_MIRROR(F64Lt, F64Gt) BERTH_MIRROR(F64Le, F64Ge)
 #undef BERTH_MIRROR
-    default: return op;
+                default : return op;
   }
 }
 
@@ -24,11 +27,17 @@ Op mirrored(Op op) {
 bool is_commutative(Op op) {
   using enum Op;
   switch (op) {
-    case I32Add: case I32Mul: case I32And: case I32Or: case I32Xor:
-    case I64Add: case I64Mul: case I64And: case I64Or: case I64Xor:
-      return true;
-    default:
-      return false;
+    case I32Add:
+    case I32Mul:
+    case I32And:
+    case I32Or:
+    case I32Xor:
+    case I64Add:
+    case I64Mul:
+    case I64And:
+    case I64Or:
+    case I64Xor: return true;
+    default: return false;
   }
 }
 
@@ -103,8 +112,8 @@ void Lowering::canonicalize(Handler handler) {
 
 void Lowering::unary(Op op, Kind result) {
   const Operand o = pop();
-  const bool negates = op == Op::I32Eqz && o.where == Operand::Home && last_.fusable && !last_.negates && last_.dst == o.slot &&
-                       last_.op != Op::I64Eqz;
+  const bool negates = op == Op::I32Eqz && o.where == Operand::Home && last_.fusable && !last_.negates &&
+                       last_.dst == o.slot && last_.op != Op::I64Eqz;
   if (negates) negated_ = last_;
   u32 slot = 0;
   Src src = Src::Slot;
@@ -165,12 +174,18 @@ void Lowering::store(Op op, const wasm::MemArgImm& m) {
     return;
   }
   Src value_src, address_src;
-  if (value.where == Operand::Const) value_src = Src::Const;
-  else if (in_acc(value)) value_src = Src::Acc;
-  else value_src = Src::Slot;
-  if (address.where == Operand::Const) address_src = Src::Const;
-  else if (in_acc(address)) address_src = Src::Acc;
-  else address_src = Src::Slot;
+  if (value.where == Operand::Const)
+    value_src = Src::Const;
+  else if (in_acc(value))
+    value_src = Src::Acc;
+  else
+    value_src = Src::Slot;
+  if (address.where == Operand::Const)
+    address_src = Src::Const;
+  else if (in_acc(address))
+    address_src = Src::Acc;
+  else
+    address_src = Src::Slot;
   if (value_src == Src::Acc) use_acc(value);
   // Both in the integer accumulator only when they are the same slot, which then still holds the value.
   if (address_src == Src::Acc) use_acc(address);
@@ -186,8 +201,9 @@ void Lowering::vector(Op op, u32 operands, Kind result, u32 immediate) {
   for (u32 i = operands; i > 0; --i) popped[i - 1] = pop();
   for (u32 i = 0; i < operands; ++i) slots[i] = slot_of(popped[i]);
   const u32 dst = push_home(result);
-  const u32 at = emit(options_.deterministic_relaxed ? simd_handler(op) : relaxed_handler(op), operands == 3 ? pack(dst, slots[0], slots[1], slots[2])
-                                                      : pack(dst, slots[0], slots[1], immediate));
+  const u32 at =
+      emit(options_.deterministic_relaxed ? simd_handler(op) : relaxed_handler(op),
+           operands == 3 ? pack(dst, slots[0], slots[1], slots[2]) : pack(dst, slots[0], slots[1], immediate));
   clobbered_int();
   clobbered_float();
   produced(at, dst, result);
@@ -360,8 +376,8 @@ void Lowering::struct_access(Op op, const wasm::TypeFieldImm& f) {
   const u32 dst = push_home(field.type.kind);
   const bool is_signed = op == Op::StructGetS;
   const u32 at = emit(by_size<Handler>(field, is_signed ? op_struct_get8_s : op_struct_get8_u,
-                                       is_signed ? op_struct_get16_s : op_struct_get16_u, op_struct_get32, op_struct_get64,
-                                       op_struct_get128),
+                                       is_signed ? op_struct_get16_s : op_struct_get16_u, op_struct_get32,
+                                       op_struct_get64, op_struct_get128),
                       pack_imm(dst, object, offset));
   wrote(dst, width(field.type.kind));
   last_.at = at;
@@ -371,14 +387,15 @@ void Lowering::struct_access(Op op, const wasm::TypeFieldImm& f) {
 void Lowering::array_get(Op op, u32 type) {
   const wasm::FieldType& field = module_.types[type].array.element;
   const bool is_signed = op == Op::ArrayGetS;
-  simple(by_size<Handler>(field, is_signed ? op_array_get8_s : op_array_get8_u, is_signed ? op_array_get16_s : op_array_get16_u,
-                          op_array_get32, op_array_get64, op_array_get128),
+  simple(by_size<Handler>(field, is_signed ? op_array_get8_s : op_array_get8_u,
+                          is_signed ? op_array_get16_s : op_array_get16_u, op_array_get32, op_array_get64,
+                          op_array_get128),
          2, true, field.type.kind);
 }
 
 void Lowering::array_set(u32 type) {
-  simple(by_size<Handler>(module_.types[type].array.element, op_array_set8, op_array_set16, op_array_set32, op_array_set64,
-                          op_array_set128),
+  simple(by_size<Handler>(module_.types[type].array.element, op_array_set8, op_array_set16, op_array_set32,
+                          op_array_set64, op_array_set128),
          3, false, Kind::I32);
 }
 

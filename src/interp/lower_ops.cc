@@ -20,9 +20,7 @@ constexpr wasm::ValKind kind_of(char code) {
   }
 }
 
-constexpr bool opens_block(Op op) {
-  return op == Op::Block || op == Op::Loop || op == Op::If || op == Op::TryTable;
-}
+constexpr bool opens_block(Op op) { return op == Op::Block || op == Op::Loop || op == Op::If || op == Op::TryTable; }
 
 constexpr bool is_legacy(Op op) { return wasm::info(op).feature == wasm::Feature::LegacyExceptions; }
 
@@ -33,8 +31,10 @@ bool Lowering::on(const ImmOf<op>& imm) {
   if (dead_) {
     if constexpr (opens_block(op)) ++skipped_;
     if constexpr (op == Op::End) {
-      if (skipped_ > 0) --skipped_;
-      else end();
+      if (skipped_ > 0)
+        --skipped_;
+      else
+        end();
     }
     if constexpr (op == Op::Else) {
       if (skipped_ == 0) begin_else();
@@ -81,8 +81,8 @@ bool Lowering::on(const ImmOf<op>& imm) {
     call_function(imm.func.value);
   } else if constexpr (op == Op::CallIndirect) {
     const Operand index = pop();
-    call(module_.func_type(imm.type), op_call_indirect, reinterpret_cast<Word>(types_[imm.type.value]), &index, imm.table.value,
-         module_.tables[imm.table.value].type.is_64);
+    call(module_.func_type(imm.type), op_call_indirect, reinterpret_cast<Word>(types_[imm.type.value]), &index,
+         imm.table.value, module_.tables[imm.table.value].type.is_64);
   } else if constexpr (op == Op::CallRef) {
     const Operand ref = pop();
     call(module_.func_type(imm.type), op_call_ref, 0, &ref, 0, false);
@@ -91,13 +91,14 @@ bool Lowering::on(const ImmOf<op>& imm) {
     if (module_.is_imported(imm.func)) {
       return_call(type, op_return_call_function, imm.func.value, nullptr, false, 0);
     } else {
-      return_call(type, op_return_call, reinterpret_cast<Word>(out_.module->function(imm.func.value)), nullptr, false, 0);
+      return_call(type, op_return_call, reinterpret_cast<Word>(out_.module->function(imm.func.value)), nullptr, false,
+                  0);
     }
     mark_dead();
   } else if constexpr (op == Op::ReturnCallIndirect) {
     const Operand index = pop();
-    return_call(module_.func_type(imm.type), op_return_call_indirect, reinterpret_cast<Word>(types_[imm.type.value]), &index, true,
-                imm.table.value);
+    return_call(module_.func_type(imm.type), op_return_call_indirect, reinterpret_cast<Word>(types_[imm.type.value]),
+                &index, true, imm.table.value);
     mark_dead();
   } else if constexpr (op == Op::ReturnCallRef) {
     const Operand ref = pop();
@@ -326,7 +327,9 @@ bool Lowering::on(const ImmOf<op>& imm) {
     if (options_.deterministic_nan) {
       const bool is_vector = result_code(op) == 'v';
       const bool is_32 = about.mnemonic.starts_with("f32");
-      canonicalize(is_vector ? (is_32 ? op_canonical_f32x4 : op_canonical_f64x2) : is_32 ? op_canonical_f32 : op_canonical_f64);
+      canonicalize(is_vector ? (is_32 ? op_canonical_f32x4 : op_canonical_f64x2)
+                   : is_32   ? op_canonical_f32
+                             : op_canonical_f64);
     }
   }
   return true;

@@ -67,8 +67,8 @@ BERTH_HANDLER_CC void branch_interrupted(BERTH_REGS);
 
 // Looks for who catches `exception`, thrown by the instruction at `pc` in a frame of `code`. On success
 // moves pc, fp and ctx to the handler and delivers the values; else records the unwind and returns false.
-[[gnu::noinline]] bool deliver_exception(StoreContext* st, Ref exception, FunctionCode* code, const Word*& pc, Slot*& fp,
-                                         InstanceContext*& ctx);
+[[gnu::noinline]] bool deliver_exception(StoreContext* st, Ref exception, FunctionCode* code, const Word*& pc,
+                                         Slot*& fp, InstanceContext*& ctx);
 
 // Leaves the innermost activation from inside a fault, with a trap at `pc`.
 [[noreturn]] void leave_after_fault(StoreContext* st, const Word* pc, Slot* fp, InstanceContext* ctx);
@@ -87,12 +87,15 @@ BERTH_HANDLER_CC void branch_interrupted(BERTH_REGS);
   }
 }
 
-[[gnu::always_inline]] inline void write_header(Slot* header, const Word* return_pc, Slot* caller_fp, InstanceContext* ctx) {
+[[gnu::always_inline]] inline void write_header(Slot* header, const Word* return_pc, Slot* caller_fp,
+                                                InstanceContext* ctx) {
   header[kReturnPc] = reinterpret_cast<Slot>(return_pc);
   header[kCallerFp] = reinterpret_cast<Slot>(caller_fp);
   header[kCallerContext] = reinterpret_cast<Slot>(ctx);
 }
 
-[[gnu::always_inline]] inline Slot* stack_limit(StoreContext* st) { return __atomic_load_n(&st->stack_limit, __ATOMIC_RELAXED); }
+[[gnu::always_inline]] inline Slot* stack_limit(StoreContext* st) {
+  return __atomic_load_n(&st->stack_limit, __ATOMIC_RELAXED);
+}
 
 }  // namespace berth::interp

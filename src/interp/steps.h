@@ -16,10 +16,10 @@
 namespace berth::interp {
 
 #define BERTH_STEP [[gnu::always_inline]] static inline
-#define BERTH_STEP_REGS                                                                                \
-  [[maybe_unused]] const Word *&pc, [[maybe_unused]] Slot *&fp, [[maybe_unused]] u8 *mem,              \
+#define BERTH_STEP_REGS                                                                   \
+  [[maybe_unused]] const Word *&pc, [[maybe_unused]] Slot *&fp, [[maybe_unused]] u8 *mem, \
       [[maybe_unused]] abi::InstanceContext *&ctx, [[maybe_unused]] abi::StoreContext *&st
-#define BERTH_READ_REGS                                                                                \
+#define BERTH_READ_REGS \
   [[maybe_unused]] const Word *pc, [[maybe_unused]] const Slot *fp, [[maybe_unused]] u64 acc, [[maybe_unused]] v128 vacc
 
 // What a step that has no such operand or result has instead.
@@ -29,24 +29,35 @@ struct Nothing {};
 template <Field f>
 [[gnu::always_inline]] inline u32 field(const Word* pc) {
   static_assert(f != Field::None);
-  if constexpr (f == Field::A) return field_a(pc);
-  else if constexpr (f == Field::B) return field_b(pc);
-  else if constexpr (f == Field::C) return field_c(pc);
-  else return field_d(pc);
+  if constexpr (f == Field::A)
+    return field_a(pc);
+  else if constexpr (f == Field::B)
+    return field_b(pc);
+  else if constexpr (f == Field::C)
+    return field_c(pc);
+  else
+    return field_d(pc);
 }
 
 template <typename T, Src src, Field f = Field::B>
 [[gnu::always_inline]] inline T read_left(BERTH_READ_REGS) {
-  if constexpr (src == Src::Slot) return load_slot<T>(fp, field<f>(pc));
-  else if constexpr (src == Src::Acc) return from_acc<T>(acc, vacc);
-  else return load_slot<T>(pc, 2);
+  if constexpr (src == Src::Slot)
+    return load_slot<T>(fp, field<f>(pc));
+  else if constexpr (src == Src::Acc)
+    return from_acc<T>(acc, vacc);
+  else
+    return load_slot<T>(pc, 2);
 }
 template <typename T, Src src, Field f = Field::C>
 [[gnu::always_inline]] inline T read_right(BERTH_READ_REGS) {
-  if constexpr (src == Src::Slot) return load_slot<T>(fp, field<f>(pc));
-  else if constexpr (src == Src::Acc) return from_acc<T>(acc, vacc);
-  else if constexpr (src == Src::Imm) return static_cast<T>(static_cast<i64>(field_imm(pc)));
-  else return load_slot<T>(pc, 2);
+  if constexpr (src == Src::Slot)
+    return load_slot<T>(fp, field<f>(pc));
+  else if constexpr (src == Src::Acc)
+    return from_acc<T>(acc, vacc);
+  else if constexpr (src == Src::Imm)
+    return static_cast<T>(static_cast<i64>(field_imm(pc)));
+  else
+    return load_slot<T>(pc, 2);
 }
 constexpr Field if_slot(Src src, Field f) { return src == Src::Slot ? f : Field::None; }
 
@@ -61,7 +72,7 @@ struct StepDefaults {
   static constexpr bool kPops = false;       // takes its operands off the stack: those in temporaries are dead then
   static constexpr bool kHasOffset = false;  // adds the immediate to an address
   static constexpr bool kStores = true, kAddsOffset = true;  // tuned steps may not
-  static constexpr Field kAlsoReads[2] = {};  // slots read beside the operands
+  static constexpr Field kAlsoReads[2] = {};                 // slots read beside the operands
   BERTH_STEP Nothing left(BERTH_READ_REGS) { return {}; }
   BERTH_STEP Nothing right(BERTH_READ_REGS) { return {}; }
 };
@@ -107,7 +118,8 @@ template <wasm::Op op, typename T>
 [[gnu::always_inline]] inline void store_to(u8* p, T v) {
   if constexpr (op == wasm::Op::V128Store)
     write(p, v);
-  else Store<op>::apply(p, v);
+  else
+    Store<op>::apply(p, v);
 }
 
 // Accesses of the guarded memory 0; the fault handler takes care of bounds. A constant address is the word
@@ -144,8 +156,10 @@ struct StoreStep : StepDefaults {
   static constexpr bool kHasOffset = A != Src::Const;
   BERTH_STEP Left left(BERTH_READ_REGS) { return read_left<Left, A, Field::A>(pc, fp, acc, vacc); }
   BERTH_STEP Right right(BERTH_READ_REGS) {
-    if constexpr (V == Src::Const) return load_slot<Right>(pc, A == Src::Const ? 3 : 2);
-    else return read_right<Right, V, Field::B>(pc, fp, acc, vacc);
+    if constexpr (V == Src::Const)
+      return load_slot<Right>(pc, A == Src::Const ? 3 : 2);
+    else
+      return read_right<Right, V, Field::B>(pc, fp, acc, vacc);
   }
   BERTH_STEP Nothing apply(BERTH_STEP_REGS, u64 offset, Left address, Right value) {
     u8* p = mem + (u64{address} + offset);
@@ -185,7 +199,9 @@ struct Copy2Step : StepDefaults {
 struct Const32Step : StepDefaults {
   static constexpr Field kResult = Field::A;
   static constexpr bool kToAcc = false;
-  BERTH_STEP u64 apply(BERTH_STEP_REGS, u64, Nothing, Nothing) { return static_cast<u64>(static_cast<i64>(field_imm(pc))); }
+  BERTH_STEP u64 apply(BERTH_STEP_REGS, u64, Nothing, Nothing) {
+    return static_cast<u64>(static_cast<i64>(field_imm(pc)));
+  }
 };
 struct AccToSlotStep : StepDefaults {
   using Left = u64;
@@ -260,15 +276,21 @@ struct Values {
   f64 doubles[kMaxValues];
   template <typename T>
   BERTH_VALUE_ACCESS T get(u32 index) const {
-    if constexpr (kIsInt<T>) return static_cast<T>(ints[index]);
-    else if constexpr (std::is_same_v<T, f32>) return floats[index];
-    else return doubles[index];
+    if constexpr (kIsInt<T>)
+      return static_cast<T>(ints[index]);
+    else if constexpr (std::is_same_v<T, f32>)
+      return floats[index];
+    else
+      return doubles[index];
   }
   template <typename T>
   BERTH_VALUE_ACCESS void set(u32 index, T value) {
-    if constexpr (kIsInt<T>) ints[index] = value;
-    else if constexpr (std::is_same_v<T, f32>) floats[index] = value;
-    else if constexpr (std::is_same_v<T, f64>) doubles[index] = value;
+    if constexpr (kIsInt<T>)
+      ints[index] = value;
+    else if constexpr (std::is_same_v<T, f32>)
+      floats[index] = value;
+    else if constexpr (std::is_same_v<T, f64>)
+      doubles[index] = value;
   }
 };
 
@@ -290,8 +312,10 @@ template <typename S, typename V>
     return S::left(pc, fp, acc, vacc);
   } else {
     typename S::Left x;
-    if constexpr (S::kLeftFrom != kNoValue) x = values.template get<typename S::Left>(S::kLeftFrom);
-    else x = S::left(pc, fp, acc, vacc);
+    if constexpr (S::kLeftFrom != kNoValue)
+      x = values.template get<typename S::Left>(S::kLeftFrom);
+    else
+      x = S::left(pc, fp, acc, vacc);
     values.set(left_of(S::kAt), x);
     return x;
   }
@@ -302,8 +326,10 @@ template <typename S, typename V>
     return S::right(pc, fp, acc, vacc);
   } else {
     typename S::Right x;
-    if constexpr (S::kRightFrom != kNoValue) x = values.template get<typename S::Right>(S::kRightFrom);
-    else x = S::right(pc, fp, acc, vacc);
+    if constexpr (S::kRightFrom != kNoValue)
+      x = values.template get<typename S::Right>(S::kRightFrom);
+    else
+      x = S::right(pc, fp, acc, vacc);
     values.set(right_of(S::kAt), x);
     return x;
   }
@@ -345,9 +371,11 @@ template <typename Branch, bool backward, typename... Steps>
 BERTH_HANDLER steps_and_branch(BERTH_REGS) {
   [[maybe_unused]] std::conditional_t<(IsTuned<Steps> || ...), Values, Nothing> values;
   (run_step<Steps>(pc, fp, mem, ctx, st, acc, vacc, values), ...);
-  if (Branch::taken(operand_left<Branch>(pc, fp, acc, vacc, values), operand_right<Branch>(pc, fp, acc, vacc, values))) {
+  if (Branch::taken(operand_left<Branch>(pc, fp, acc, vacc, values),
+                    operand_right<Branch>(pc, fp, acc, vacc, values))) {
     if constexpr (backward) {
-      if (st->interrupt.load(std::memory_order_relaxed)) [[unlikely]] BERTH_TAIL(op_interrupted);
+      if (st->interrupt.load(std::memory_order_relaxed)) [[unlikely]]
+        BERTH_TAIL(op_interrupted);
     }
     BERTH_GO(pc + field_imm(pc));
   }

@@ -57,8 +57,7 @@ void* Artifact::loop_code(u32 function, u32 wasm_offset) const {
   const auto at =
       std::ranges::lower_bound(loops_, std::pair(function, wasm_offset), {},
                                [](const abi::LoopEntry& loop) { return std::pair(loop.function, loop.wasm_offset); });
-  return at != loops_.end() && at->function == function && at->wasm_offset == wasm_offset ? image_ + at->code
-                                                                                               : nullptr;
+  return at != loops_.end() && at->function == function && at->wasm_offset == wasm_offset ? image_ + at->code : nullptr;
 }
 
 void Artifact::publish(const std::shared_ptr<const Artifact>& artifact) {

@@ -44,7 +44,8 @@ using FaultHandler = bool (*)(Fault& fault, void* data);
 Result<> add_fault_handler(FaultHandler handler, void* data);
 
 // Gives the calling thread a signal stack of its own, once, so that a fault can be handled when its
-// stack has run out, and lets it receive the signals of faults and nudges. Released when the thread ends. Cheap when already done.
+// stack has run out, and lets it receive the signals of faults and nudges. Released when the thread ends. Cheap when
+// already done.
 Result<> ensure_signal_stack();
 
 // The calling thread, for `nudge`. Cheap.

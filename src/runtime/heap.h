@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "abi/context.h"
+#include "abi/size_classes.h"
 #include "base/result.h"
 #include "os/memory.h"
-#include "abi/size_classes.h"
 
 namespace berth::runtime {
 

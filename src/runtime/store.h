@@ -177,9 +177,9 @@ class Store {
   // where it stands.
   void interrupt();
   void clear_interrupt();
-  // From any thread: has the interpreter note where it is (ModuleCode::take_samples) at the guest's next backward branch,
-  // where it also leaves the loop for native code that there is, and at its next call. False when it has done neither
-  // since the last time, or the guest is interrupted.
+  // From any thread: has the interpreter note where it is (ModuleCode::take_samples) at the guest's next backward
+  // branch, where it also leaves the loop for native code that there is, and at its next call. False when it has done
+  // neither since the last time, or the guest is interrupted.
   bool observe();
   void set_fuel(i64 fuel);  // counted only by code prepared with fuel on
   i64 fuel() const;

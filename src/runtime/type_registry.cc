@@ -7,8 +7,8 @@
 #include <unordered_map>
 
 #include "abi/object_layout.h"
-#include "base/result.h"
 #include "abi/size_classes.h"
+#include "base/result.h"
 
 namespace berth::runtime {
 

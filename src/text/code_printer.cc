@@ -151,7 +151,8 @@ void CodePrinter::memory_argument(std::string& out, Op op, const wasm::MemArgImm
   if (u64{1} << imm.align_log2 != wasm::info(op).width) out += " align=" + std::to_string(u64{1} << imm.align_log2);
 }
 
-#define BERTH_IMMEDIATE(type) void CodePrinter::immediate(std::string& out, [[maybe_unused]] Op op, const wasm::type& imm)
+#define BERTH_IMMEDIATE(type) \
+  void CodePrinter::immediate(std::string& out, [[maybe_unused]] Op op, const wasm::type& imm)
 #define BERTH_INDEX(type, space, member) \
   BERTH_IMMEDIATE(type) { out += ' ', index(out, Space::space, imm.member.value); }
 
@@ -278,25 +279,60 @@ CodePrinter::Arity CodePrinter::arity_of(Op op) const {
     return {colon, static_cast<u32>(s.size()) - colon - 1};
   }
   switch (op) {
-    case Op::Drop: case Op::LocalSet: case Op::GlobalSet: case Op::BrIf: case Op::BrTable: case Op::ThrowRef:
-    case Op::BrOnNonNull:
-      return {1, 0};
-    case Op::Select: case Op::SelectTyped: return {3, 1};
-    case Op::LocalGet: case Op::GlobalGet: case Op::RefNull: case Op::RefFunc: case Op::StructNewDefault:
-    case Op::TableSize:
-      return {0, 1};
-    case Op::LocalTee: case Op::TableGet: case Op::RefIsNull: case Op::RefAsNonNull: case Op::BrOnNull:
-    case Op::StructGet: case Op::StructGetS: case Op::StructGetU: case Op::ArrayNewDefault: case Op::ArrayLen:
-    case Op::RefTest: case Op::RefTestNull: case Op::RefCast: case Op::RefCastNull: case Op::BrOnCast:
-    case Op::BrOnCastFail: case Op::AnyConvertExtern: case Op::ExternConvertAny: case Op::RefI31: case Op::I31GetS:
-    case Op::I31GetU:
-      return {1, 1};
-    case Op::TableSet: case Op::StructSet: return {2, 0};
-    case Op::RefEq: case Op::ArrayNew: case Op::ArrayNewData: case Op::ArrayNewElem: case Op::ArrayGet:
-    case Op::ArrayGetS: case Op::ArrayGetU: case Op::TableGrow:
-      return {2, 1};
-    case Op::ArraySet: case Op::MemoryCopy: case Op::TableInit: case Op::TableCopy: case Op::TableFill: return {3, 0};
-    case Op::ArrayFill: case Op::ArrayInitData: case Op::ArrayInitElem: return {4, 0};
+    case Op::Drop:
+    case Op::LocalSet:
+    case Op::GlobalSet:
+    case Op::BrIf:
+    case Op::BrTable:
+    case Op::ThrowRef:
+    case Op::BrOnNonNull: return {1, 0};
+    case Op::Select:
+    case Op::SelectTyped: return {3, 1};
+    case Op::LocalGet:
+    case Op::GlobalGet:
+    case Op::RefNull:
+    case Op::RefFunc:
+    case Op::StructNewDefault:
+    case Op::TableSize: return {0, 1};
+    case Op::LocalTee:
+    case Op::TableGet:
+    case Op::RefIsNull:
+    case Op::RefAsNonNull:
+    case Op::BrOnNull:
+    case Op::StructGet:
+    case Op::StructGetS:
+    case Op::StructGetU:
+    case Op::ArrayNewDefault:
+    case Op::ArrayLen:
+    case Op::RefTest:
+    case Op::RefTestNull:
+    case Op::RefCast:
+    case Op::RefCastNull:
+    case Op::BrOnCast:
+    case Op::BrOnCastFail:
+    case Op::AnyConvertExtern:
+    case Op::ExternConvertAny:
+    case Op::RefI31:
+    case Op::I31GetS:
+    case Op::I31GetU: return {1, 1};
+    case Op::TableSet:
+    case Op::StructSet: return {2, 0};
+    case Op::RefEq:
+    case Op::ArrayNew:
+    case Op::ArrayNewData:
+    case Op::ArrayNewElem:
+    case Op::ArrayGet:
+    case Op::ArrayGetS:
+    case Op::ArrayGetU:
+    case Op::TableGrow: return {2, 1};
+    case Op::ArraySet:
+    case Op::MemoryCopy:
+    case Op::TableInit:
+    case Op::TableCopy:
+    case Op::TableFill: return {3, 0};
+    case Op::ArrayFill:
+    case Op::ArrayInitData:
+    case Op::ArrayInitElem: return {4, 0};
     case Op::ArrayCopy: return {5, 0};
     default: return {0, 0};
   }
@@ -474,7 +510,8 @@ bool CodePrinter::end_block(const std::string* head) {
   return true;
 }
 
-Result<> CodePrinter::code(std::string& out, std::span<const u8> bytes, u64 offset, u32 depth, std::optional<u32> func) {
+Result<> CodePrinter::code(std::string& out, std::span<const u8> bytes, u64 offset, u32 depth,
+                           std::optional<u32> func) {
   out_ = &out;
   depth_ = depth;
   folded_ = options_.folded || depth == kNone;
@@ -503,7 +540,9 @@ u32 CodePrinter::add_node(CodeNode node) {
   return static_cast<u32>(nodes_.size()) - 1;
 }
 
-std::vector<u32>& CodePrinter::open_list() { return open_.empty() ? roots_ : nodes_[open_.back()].clauses.back().nodes; }
+std::vector<u32>& CodePrinter::open_list() {
+  return open_.empty() ? roots_ : nodes_[open_.back()].clauses.back().nodes;
+}
 
 // Moves up to `count` values that stand right before into the node.
 void CodePrinter::take_operands(CodeNode& node, u32 count) {

@@ -14,7 +14,9 @@ void Cursor::fail(u32 source_offset, std::string message, ErrorCode code) {
 
 void Cursor::unexpected(Token t) {
   if (failed_) return;
-  const auto is_memory_argument = [](std::string_view s) { return s.starts_with("offset=") || s.starts_with("align="); };
+  const auto is_memory_argument = [](std::string_view s) {
+    return s.starts_with("offset=") || s.starts_with("align=");
+  };
   switch (t.kind()) {
     case TokenKind::End: fail(t, "unexpected token: end of text"); return;
     case TokenKind::Reserved: fail(t, "unknown operator " + shown(t)); return;

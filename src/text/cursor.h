@@ -42,13 +42,9 @@ class Cursor {
   }
 
   // Whether "(word" comes next.
-  bool at_list(Word w) const {
-    return kind() == TokenKind::LParen && Tokens::word(list_[pos_ + 1]) == w;
-  }
+  bool at_list(Word w) const { return kind() == TokenKind::LParen && Tokens::word(list_[pos_ + 1]) == w; }
   // The word after the parenthesis that comes next; kw::kUnknown if there is none.
-  Word list_word() const {
-    return kind() == TokenKind::LParen ? Tokens::word(list_[pos_ + 1]) : Word{kw::kUnknown};
-  }
+  Word list_word() const { return kind() == TokenKind::LParen ? Tokens::word(list_[pos_ + 1]) : Word{kw::kUnknown}; }
   bool at_close() const { return kind() == TokenKind::RParen || at_end(); }
   // Takes "(word" if it comes next.
   bool take_list(Word w) {
@@ -90,9 +86,7 @@ class Cursor {
   u64 take_float(u32 bits);
   // Takes what follows `v128.const`: a shape and its lanes.
   V128 take_vector();
-  bool at_number() const {
-    return kind() == TokenKind::Nat || kind() == TokenKind::Int || kind() == TokenKind::Float;
-  }
+  bool at_number() const { return kind() == TokenKind::Nat || kind() == TokenKind::Int || kind() == TokenKind::Float; }
   // The lanes of the shape that comes next; fails unless it is one.
   struct Shape {
     u32 lanes = 0;

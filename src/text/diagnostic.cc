@@ -64,7 +64,8 @@ std::string render(std::string_view file, std::string_view source, u64 offset, s
   std::string number = std::to_string(place.line);
   if (number.size() < 4) number.insert(0, 4 - number.size(), ' ');
   const std::string_view left = from > begin ? "..." : "";
-  std::string out = std::string(file) + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + ": error: ";
+  std::string out =
+      std::string(file) + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + ": error: ";
   out += message;
   out += "\n" + number + " | " + std::string(left) + before.text + marked.text + after.text + (to < end ? "..." : "");
   out += "\n" + std::string(number.size(), ' ') + " | " + std::string(left.size() + before.columns, ' ');

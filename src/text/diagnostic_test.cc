@@ -38,7 +38,8 @@ TEST(Diagnostic, CutsLongLinesAndCountsCharacters) {
   EXPECT_NE(shown.find("a:1:210: error: bad\n   1 | ..."), std::string::npos) << shown;
   EXPECT_NE(shown.find("oops"), std::string::npos);
   EXPECT_NE(shown.find("...\n"), std::string::npos);
-  EXPECT_EQ(render("a", "(; \xC3\xBC ;) oops", 9, "bad"), "a:1:10: error: bad\n   1 | (; \xC3\xBC ;) oops\n     |         ^^^^\n");
+  EXPECT_EQ(render("a", "(; \xC3\xBC ;) oops", 9, "bad"),
+            "a:1:10: error: bad\n   1 | (; \xC3\xBC ;) oops\n     |         ^^^^\n");
   EXPECT_EQ(render("a", "", 5, "bad"), "a:1:1: error: bad\n   1 | \n     | ^\n");
   EXPECT_EQ(line_column("a\r\nb\rc\nd", 7), (LineColumn{4, 1}));
 }

@@ -16,9 +16,16 @@ namespace {
 bool is_block_word(Word w) {
   if (!is_op(w)) return false;
   switch (as_op(w)) {
-    case Op::Block: case Op::Loop: case Op::If: case Op::Else: case Op::Try: case Op::TryTable: case Op::Catch:
-    case Op::CatchAll: case Op::Delegate: case Op::End:
-      return true;
+    case Op::Block:
+    case Op::Loop:
+    case Op::If:
+    case Op::Else:
+    case Op::Try:
+    case Op::TryTable:
+    case Op::Catch:
+    case Op::CatchAll:
+    case Op::Delegate:
+    case Op::End: return true;
     default: return false;
   }
 }
@@ -93,7 +100,10 @@ void ModuleParser::folded(Sink& sink) {
   const Op op = as_op(w);
   advance(), advance();
   switch (op) {
-    case Op::Block: case Op::Loop: case Op::TryTable: case Op::Try: {
+    case Op::Block:
+    case Op::Loop:
+    case Op::TryTable:
+    case Op::Try: {
       const u32 label = label_symbol();
       mark_instruction(sink, source, hint, op);
       block_op(op, sink.bytes);
@@ -109,9 +119,11 @@ void ModuleParser::folded(Sink& sink) {
       block_op(op, pending_);
       return;
     }
-    case Op::Else: case Op::End: case Op::Catch: case Op::CatchAll: case Op::Delegate:
-      unexpected(word_token);
-      return;
+    case Op::Else:
+    case Op::End:
+    case Op::Catch:
+    case Op::CatchAll:
+    case Op::Delegate: unexpected(word_token); return;
     default: break;
   }
   Frame frame{};
@@ -229,7 +241,11 @@ void ModuleParser::flat(Sink& sink) {
   const Op op = as_op(w);
   advance();
   switch (op) {
-    case Op::Block: case Op::Loop: case Op::TryTable: case Op::If: case Op::Try: {
+    case Op::Block:
+    case Op::Loop:
+    case Op::TryTable:
+    case Op::If:
+    case Op::Try: {
       const u32 label = label_symbol();
       mark_instruction(sink, t.offset, hint, op);
       block_op(op, sink.bytes);
@@ -244,7 +260,8 @@ void ModuleParser::flat(Sink& sink) {
       put_op(sink.bytes, op);
       top->kind = Frame::FlatElse;
       return;
-    case Op::Catch: case Op::CatchAll:
+    case Op::Catch:
+    case Op::CatchAll:
       if (!top_is(Frame::FlatTry) && !top_is(Frame::FlatCatch)) break;
       sink.mark(t.offset);
       encode(op, sink.bytes);
@@ -429,7 +446,9 @@ void ModuleParser::encode(Op op, Bytes& out) {
     bool nullable = false;
     Bytes type, heap;
     ref_type(type, &nullable, &heap);
-    put_op(out, op == Op::RefTest ? (nullable ? Op::RefTestNull : Op::RefTest) : nullable ? Op::RefCastNull : Op::RefCast);
+    put_op(out, op == Op::RefTest ? (nullable ? Op::RefTestNull : Op::RefTest)
+                : nullable        ? Op::RefCastNull
+                                  : Op::RefCast);
     put_bytes(out, heap);
     return;
   }
@@ -437,7 +456,8 @@ void ModuleParser::encode(Op op, Bytes& out) {
   put_op(out, op);
   switch (wasm::info(op).imm) {
     case Imm::None: return;
-    case Imm::Block: case Imm::TryTable: block_type(out); return;  // taken care of by block_op
+    case Imm::Block:
+    case Imm::TryTable: block_type(out); return;  // taken care of by block_op
     case Imm::Label: put_label(out); return;
     case Imm::LabelTable: {
       Bytes labels;

@@ -25,9 +25,7 @@ constexpr CharSet kIdChars = [] {
   return s;
 }();
 constexpr bool is_idchar(char c) { return kIdChars.has[static_cast<u8>(c)]; }
-constexpr bool is_hex(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
+constexpr bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 class Lexer {
  public:
@@ -37,7 +35,8 @@ class Lexer {
   }
 
   Result<Tokens> run() {
-    while (step()) {}
+    while (step()) {
+    }
     if (failed_) return std::unexpected(Error(ErrorCode::TextSyntax, message_).at(error_));
     if (too_large_ || out_.tokens.size() >= kMaxPayload) {
       return std::unexpected(Error(ErrorCode::LimitExceeded, "text with too many tokens, or one too long"));
@@ -67,7 +66,10 @@ class Lexer {
     const u32 start = pos_;
     const char c = src_[pos_];
     switch (c) {
-      case ' ': case '\t': case '\n': case '\r':
+      case ' ':
+      case '\t':
+      case '\n':
+      case '\r':
         ++pos_;
         while (pos_ < src_.size() && (src_[pos_] == ' ' || src_[pos_] == '\n')) ++pos_;
         return true;
@@ -76,7 +78,11 @@ class Lexer {
         ++pos_;
         push(TokenKind::Reserved, start, 1);
         return true;
-      case ',': case '[': case ']': case '{': case '}':
+      case ',':
+      case '[':
+      case ']':
+      case '{':
+      case '}':
         ++pos_;
         push(TokenKind::Reserved, start, 1);
         return true;
@@ -356,7 +362,9 @@ void unescape(std::string_view literal, OnText&& text, OnEscape&& escape) {
       case 't': bytes = '\t'; break;
       case 'n': bytes = '\n'; break;
       case 'r': bytes = '\r'; break;
-      case '"': case '\'': case '\\': bytes = s[at + 1]; break;
+      case '"':
+      case '\'':
+      case '\\': bytes = s[at + 1]; break;
       case 'u': {
         u32 value = 0;
         for (used = 3; s[at + used] != '}'; ++used) {
@@ -366,9 +374,7 @@ void unescape(std::string_view literal, OnText&& text, OnEscape&& escape) {
         append_utf8(bytes, value);
         break;
       }
-      default:
-        bytes = static_cast<char>(hex_digit(s[at + 1]) * 16 + hex_digit(s[at + 2]));
-        used = 3;
+      default: bytes = static_cast<char>(hex_digit(s[at + 1]) * 16 + hex_digit(s[at + 2])); used = 3;
     }
     escape(bytes, at);
     at += used;

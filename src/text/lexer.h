@@ -12,11 +12,11 @@
 namespace berth::text {
 
 enum class TokenKind : u8 {
-  End,       // after the last token
+  End,  // after the last token
   LParen,
   RParen,
-  Word,      // starts with a lower-case letter
-  Id,        // $x or $"x"
+  Word,  // starts with a lower-case letter
+  Id,    // $x or $"x"
   String,
   Nat,       // an integer without a sign
   Int,       // an integer with a sign
@@ -34,22 +34,23 @@ struct Token {
 // An annotation that this library understands; all others are skipped as the comments they are.
 struct Annotation {
   enum Kind : u8 { Custom, Name, Code } kind;
-  u32 token;   // index of the token that follows it
-  u32 offset;  // in the source, of its parenthesis
-  u32 first, last;  // its content: a range of Tokens::annotation_tokens
-  std::string name; // after the @
+  u32 token;         // index of the token that follows it
+  u32 offset;        // in the source, of its parenthesis
+  u32 first, last;   // its content: a range of Tokens::annotation_tokens
+  std::string name;  // after the @
 };
 
 struct Tokens {
   std::string_view source;
-  std::vector<Token> tokens;  // ends with an End
+  std::vector<Token> tokens;            // ends with an End
   std::vector<Annotation> annotations;  // ascending by `token`
   std::vector<Token> annotation_tokens;
 
   std::string_view text(Token t) const {
     switch (t.kind()) {
       case TokenKind::End: return {};
-      case TokenKind::LParen: case TokenKind::RParen: return source.substr(t.offset, 1);
+      case TokenKind::LParen:
+      case TokenKind::RParen: return source.substr(t.offset, 1);
       case TokenKind::Word: return source.substr(t.offset, t.payload & 0xFFF);
       default: return source.substr(t.offset, t.payload);
     }

@@ -199,7 +199,8 @@ std::optional<u64> parse_nat(std::string_view s) {
   for (const char c : s) {
     if (c == '_') continue;
     const u64 digit = static_cast<u64>(c - '0');
-    if (__builtin_mul_overflow(value, u64{10}, &value) || __builtin_add_overflow(value, digit, &value)) return std::nullopt;
+    if (__builtin_mul_overflow(value, u64{10}, &value) || __builtin_add_overflow(value, digit, &value))
+      return std::nullopt;
   }
   return value;
 }

@@ -9,9 +9,7 @@
 
 namespace berth::text {
 
-constexpr u32 hex_digit(char c) {
-  return static_cast<u32>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-}
+constexpr u32 hex_digit(char c) { return static_cast<u32>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10); }
 
 // Nat, Int or Float for a word that is a number, Reserved for any other.
 TokenKind number_kind(std::string_view text);

@@ -1,9 +1,9 @@
 #include "text/literals.h"
 
+#include <gtest/gtest.h>
 #include <bit>
 #include <charconv>
 #include <cstdio>
-#include <gtest/gtest.h>
 #include <random>
 
 namespace berth::text {

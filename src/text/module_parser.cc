@@ -169,7 +169,8 @@ void ModuleParser::fields() {
 
 void ModuleParser::field() {
   switch (list_word()) {
-    case kw::Type: case kw::Rec:
+    case kw::Type:
+    case kw::Rec:
       move_to(Tokens::closing(peek()));
       expect_close();
       return;

@@ -22,8 +22,8 @@ namespace berth::text {
 
 // The order of sections in a binary (specification: binary format, modules).
 inline constexpr std::array kSectionOrder = {
-    wasm::SectionId::Type,   wasm::SectionId::Import, wasm::SectionId::Function,  wasm::SectionId::Table,
-    wasm::SectionId::Memory, wasm::SectionId::Tag,    wasm::SectionId::Global,    wasm::SectionId::Export,
+    wasm::SectionId::Type,   wasm::SectionId::Import,  wasm::SectionId::Function,  wasm::SectionId::Table,
+    wasm::SectionId::Memory, wasm::SectionId::Tag,     wasm::SectionId::Global,    wasm::SectionId::Export,
     wasm::SectionId::Start,  wasm::SectionId::Element, wasm::SectionId::DataCount, wasm::SectionId::Code,
     wasm::SectionId::Data,
 };
@@ -108,17 +108,24 @@ class ModuleParser : private Cursor {
   // --- instructions: instr_parser.cc
   struct Frame {
     enum Kind : u8 {
-      Plain,        // a folded instruction among its operands
-      FoldedBlock, FoldedIf, FoldedTry,
-      List,         // the instructions of `(then`, `(else`, `(do`, `(catch` or `(catch_all`
-      FlatBlock, FlatIf, FlatElse, FlatTry, FlatCatch, FlatCatchAll,
+      Plain,  // a folded instruction among its operands
+      FoldedBlock,
+      FoldedIf,
+      FoldedTry,
+      List,  // the instructions of `(then`, `(else`, `(do`, `(catch` or `(catch_all`
+      FlatBlock,
+      FlatIf,
+      FlatElse,
+      FlatTry,
+      FlatCatch,
+      FlatCatchAll,
     } kind;
-    u8 state = 0;         // clauses seen of FoldedIf and FoldedTry
-    u32 pending = 0;      // start in pending_ of an instruction that waits for its operands
+    u8 state = 0;     // clauses seen of FoldedIf and FoldedTry
+    u32 pending = 0;  // start in pending_ of an instruction that waits for its operands
     u32 source = 0;
-    u32 hint = kNone;     // annotation of that instruction
-    u32 label = kNone;    // symbol of the label
-    u32 shadowed = 0;     // what the symbol stood for outside
+    u32 hint = kNone;   // annotation of that instruction
+    u32 label = kNone;  // symbol of the label
+    u32 shadowed = 0;   // what the symbol stood for outside
   };
   // Instructions up to the parenthesis that closes the surrounding list, which stays.
   void instructions(Sink& sink);
@@ -181,8 +188,8 @@ class ModuleParser : private Cursor {
   };
   std::vector<u32> type_fields_;  // tokens
   std::vector<TypeInfo> types_;
-  std::unordered_map<std::string, u32> func_types_;     // by encoding, those that a type use may stand for
-  std::unordered_map<u64, u32> struct_fields_;          // by type and symbol
+  std::unordered_map<std::string, u32> func_types_;  // by encoding, those that a type use may stand for
+  std::unordered_map<u64, u32> struct_fields_;       // by type and symbol
   Bytes use_params_, use_results_;
   std::string use_key_;
 

@@ -27,7 +27,8 @@ class TextWriter {
   void val_type(std::string& out, wasm::ValType type) const;
   // ` (param …) (result …)`, parameters under the names of `locals` if given. A long one is left out when
   // it only repeats what a type says, unless it has names to tell.
-  void signature(std::string& out, const wasm::FuncType& type, const IdentifierList* locals, bool repeats = false) const;
+  void signature(std::string& out, const wasm::FuncType& type, const IdentifierList* locals,
+                 bool repeats = false) const;
   bool is_func_type(wasm::TypeIdx i) const {
     return i.value < module_.types.size() && module_.types[i.value].kind == wasm::CompositeKind::Func;
   }
@@ -148,8 +149,8 @@ class CodePrinter : public TextWriter {
 
   std::string* out_ = nullptr;
   wasm::CodeReader* reader_ = nullptr;
-  u64 at_ = 0;        // offset in the module of the instruction being printed
-  u32 depth_ = 0;     // of lines, kNone for everything on one
+  u64 at_ = 0;     // offset in the module of the instruction being printed
+  u32 depth_ = 0;  // of lines, kNone for everything on one
   bool folded_ = false;
   std::optional<u32> func_;
   u32 label_count_ = 0;

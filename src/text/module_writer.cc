@@ -13,13 +13,13 @@ namespace {
 
 // Subsections of the name section by what they name.
 constexpr std::pair<u8, Space> kNameSections[] = {
-    {1, Space::Func}, {4, Space::Type}, {5, Space::Table}, {6, Space::Memory},
-    {7, Space::Global}, {8, Space::Elem}, {9, Space::Data}, {11, Space::Tag},
+    {1, Space::Func},   {4, Space::Type}, {5, Space::Table}, {6, Space::Memory},
+    {7, Space::Global}, {8, Space::Elem}, {9, Space::Data},  {11, Space::Tag},
 };
 
 std::optional<size_t> section_place(std::string_view word) {
-  constexpr std::string_view kWords[] = {"type", "import", "func", "table", "memory", "tag", "global",
-                                         "export", "start", "elem", "datacount", "code", "data"};
+  constexpr std::string_view kWords[] = {"type",   "import", "func", "table",     "memory", "tag", "global",
+                                         "export", "start",  "elem", "datacount", "code",   "data"};
   static_assert(std::size(kWords) == kSectionOrder.size());
   const auto* found = std::find(std::begin(kWords), std::end(kWords), word);
   if (found == std::end(kWords)) return std::nullopt;

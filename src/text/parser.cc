@@ -41,7 +41,8 @@ std::optional<Quoted> quoted_text(const Tokens& t) {
   return out;
 }
 
-Result<ParsedModule> parse(std::string_view source, const ParseOptions& options, size_t begin, size_t end, u32 quoting) {
+Result<ParsedModule> parse(std::string_view source, const ParseOptions& options, size_t begin, size_t end,
+                           u32 quoting) {
   const Tokens tokens = TRY(lex(source, begin, end));
   const auto quoted = quoted_text(tokens);
   if (!quoted) return ModuleParser(tokens, options).run();

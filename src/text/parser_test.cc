@@ -93,7 +93,8 @@ TEST(Parser, WritesTypes) {
 // Types that type uses leave to the parser are found first and otherwise added behind all others, in
 // the order of the text.
 TEST(Parser, FindsAndAddsTypes) {
-  EXPECT_EQ(binary("(func (param i32) (block (param i32) (result i32 i32) unreachable) drop drop) (func (result i64) i64.const 0)"
+  EXPECT_EQ(binary("(func (param i32) (block (param i32) (result i32 i32) unreachable) drop drop) (func (result i64) "
+                   "i64.const 0)"
                    "(type (func (result i64)))"),
             "01 0f 03 60 00 01 7e 60 01 7f 00 60 01 7f 02 7f 7f 03 03 02 01 00 0a 0f 02 08 00 02 02 00 0b 1a 1a 0b "
             "04 00 42 00 0b");
@@ -116,8 +117,10 @@ TEST(Parser, WritesInstructions) {
       {"i32.load 1 offset=0x10", "0a 08 01 06 00 28 42 01 10 0b"},
       {"v128.load8_lane 3 v128.load8_lane 1 3 v128.load8_lane 0 align=1 2",
        "0a 14 01 12 00 fd 54 00 00 03 fd 54 40 01 00 03 fd 54 00 00 02 0b"},
-      {"memory.copy memory.copy 1 2 memory.fill 3 memory.size", "0a 11 01 0f 00 fc 0a 00 00 fc 0a 01 02 fc 0b 03 3f 00 0b"},
-      {"table.init 1 table.init 2 1 table.copy table.get 3", "0a 12 01 10 00 fc 0c 01 00 fc 0c 01 02 fc 0e 00 00 25 03 0b"},
+      {"memory.copy memory.copy 1 2 memory.fill 3 memory.size",
+       "0a 11 01 0f 00 fc 0a 00 00 fc 0a 01 02 fc 0b 03 3f 00 0b"},
+      {"table.init 1 table.init 2 1 table.copy table.get 3",
+       "0a 12 01 10 00 fc 0c 01 00 fc 0c 01 02 fc 0e 00 00 25 03 0b"},
       {"select (select (result i32))", "0a 08 01 06 00 1b 1c 01 7f 0b"},
       {"ref.test (ref func) ref.test funcref ref.cast (ref null 0) ref.null none",
        "0a 0f 01 0d 00 fb 14 70 fb 15 70 fb 17 00 d0 71 0b"},
@@ -214,13 +217,12 @@ TEST(Parser, TakesSizesByFeature) {
 }
 
 TEST(Parser, MapsOffsetsToTheSource) {
-  constexpr std::string_view kSource = "(module\n  (func (result i32)\n    (i32.add (i32.const 1)\n      (i64.const 2))))";
+  constexpr std::string_view kSource =
+      "(module\n  (func (result i32)\n    (i32.add (i32.const 1)\n      (i64.const 2))))";
   const auto parsed = parse_module(kSource, {.names = false});
   ASSERT_TRUE(parsed);
   ASSERT_EQ(hex(parsed->binary).substr(3 * 8), "01 05 01 60 00 01 7f 03 02 01 00 0a 09 01 07 00 41 01 42 02 6a 0b");
-  const auto text_at = [&](u64 offset) {
-    return kSource.substr(parsed->map.source_offset(offset).value(), 9);
-  };
+  const auto text_at = [&](u64 offset) { return kSource.substr(parsed->map.source_offset(offset).value(), 9); };
   EXPECT_EQ(text_at(8 + 13), "(func (re");
   EXPECT_EQ(text_at(8 + 16), "i32.const");
   EXPECT_EQ(text_at(8 + 17), "i32.const");
@@ -260,7 +262,8 @@ TEST(Parser, TakesBinaryAndQuotedModules) {
 }
 
 TEST(Parser, WritesNamesAndCustomSections) {
-  const auto parsed = parse_module("(module $m (func $f (param $x i32) (block $l)) (@custom \"c\" (before first) \"ab\"))");
+  const auto parsed =
+      parse_module("(module $m (func $f (param $x i32) (block $l)) (@custom \"c\" (before first) \"ab\"))");
   ASSERT_TRUE(parsed);
   EXPECT_EQ(hex({parsed->binary.begin() + 8, parsed->binary.end()}),
             "00 04 01 63 61 62 01 05 01 60 01 7f 00 03 02 01 00 0a 07 01 05 00 02 40 0b 0b "
@@ -275,7 +278,8 @@ TEST(Parser, NamesWhatHasNoIdentifier) {
 }
 
 TEST(Parser, WritesBranchHints) {
-  const auto parsed = parse_module("(func (@metadata.code.branch_hint \"\\01\") (if (i32.const 0) (then)))", {.names = false});
+  const auto parsed =
+      parse_module("(func (@metadata.code.branch_hint \"\\01\") (if (i32.const 0) (then)))", {.names = false});
   ASSERT_TRUE(parsed);
   const std::string all = hex(parsed->binary);
   EXPECT_NE(all.find("62 72 61 6e 63 68 5f 68 69 6e 74 01 00 01 03 01 01 0a"), std::string::npos) << all;

@@ -252,7 +252,8 @@ void ModulePrinter::imports() {
 Result<> ModulePrinter::functions() {
   for (u32 i = module_.imported_functions; i < module_.functions.size(); ++i) {
     TRY(function(i));
-    if (text_.size() > options_.max_bytes) return fail(ErrorCode::LimitExceeded, "the module's text would be too large");
+    if (text_.size() > options_.max_bytes)
+      return fail(ErrorCode::LimitExceeded, "the module's text would be too large");
   }
   return {};
 }

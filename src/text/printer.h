@@ -14,11 +14,11 @@
 namespace berth::text {
 
 struct PrintOptions {
-  bool folded = false;          // instructions as expressions
-  bool inline_exports = false;  // within what they export; the exports then come in the order of that
-  bool offsets = false;         // a comment with the offset in the binary before each instruction (not folded)
-  bool names = true;            // identifiers from the name section
-  bool annotations = true;      // custom sections and code metadata
+  bool folded = false;           // instructions as expressions
+  bool inline_exports = false;   // within what they export; the exports then come in the order of that
+  bool offsets = false;          // a comment with the offset in the binary before each instruction (not folded)
+  bool names = true;             // identifiers from the name section
+  bool annotations = true;       // custom sections and code metadata
   u64 max_bytes = u64{4} << 30;  // of text; types and locals can take far more room than in the binary
 };
 

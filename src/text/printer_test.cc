@@ -60,7 +60,8 @@ TEST(Printer, PrintsWhatItReads) {
 }
 
 TEST(Printer, Folds) {
-  EXPECT_EQ(print("(func (param i32) (result i32)\n local.get 0\n i32.const 1\n i32.add\n if (result i32) i32.const 2 else unreachable "
+  EXPECT_EQ(print("(func (param i32) (result i32)\n local.get 0\n i32.const 1\n i32.add\n if (result i32) i32.const 2 "
+                  "else unreachable "
                   "end)",
                   {.folded = true}),
             "(module\n"
@@ -77,7 +78,8 @@ TEST(Printer, Folds) {
 }
 
 TEST(Printer, ExportsWithinAndOffsets) {
-  EXPECT_EQ(print("(memory (export \"a\") (export \"b\") 1) (func (export \"f\") nop)", {.inline_exports = true, .offsets = true}),
+  EXPECT_EQ(print("(memory (export \"a\") (export \"b\") 1) (func (export \"f\") nop)",
+                  {.inline_exports = true, .offsets = true}),
             "(module\n"
             "  (type (;0;) (func))\n"
             "  (memory (;0;) (export \"a\") (export \"b\") 1)\n"
@@ -104,17 +106,23 @@ TEST(Printer, ComesBack) {
   constexpr std::string_view kSources[] = {
       "(module (func (block $a (block $a (br 1) (br 0) (br $a)))))",
       "(module (func (local $x i32) (local f32 f32) (local $y i64)))",
-      "(module (table 1 funcref (ref.null func)) (elem (i32.const 0) funcref (ref.null func) (item ref.func 0)) (func))",
+      "(module (table 1 funcref (ref.null func)) (elem (i32.const 0) funcref (ref.null func) (item ref.func 0)) "
+      "(func))",
       "(module (elem declare func 0) (elem externref) (func))",
       "(module (memory 1) (memory 2) (data (memory 1) (offset i32.const 1 i32.const 2 i32.add) \"\\22\\5c\\7f\"))",
-      "(module (func (param v128) (drop (i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 31 (local.get 0) (v128.const f64x2 1 nan)))))",
+      "(module (func (param v128) (drop (i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 31 (local.get 0) (v128.const "
+      "f64x2 1 nan)))))",
       "(module (func (f32.const nan:0x1) (f32.const -nan) (f64.const -inf) (f64.const 1e-310) (f32.const 0x1p-149)))",
-      "(module (tag $e (param i32)) (func (try $l (do (throw $e (i32.const 1))) (catch $e drop) (catch_all (rethrow $l)))))",
+      "(module (tag $e (param i32)) (func (try $l (do (throw $e (i32.const 1))) (catch $e drop) (catch_all (rethrow "
+      "$l)))))",
       "(module (func (try $l (do (try (do) (delegate $l))))))",
-      "(module (tag $e) (func (block $h (result exnref) (try_table (catch $e 1) (catch_all_ref $h)) (unreachable)) (throw_ref)))",
-      "(module (func (@metadata.code.branch_hint \"\\00\") (if (i32.const 0) (then (@metadata.code.branch_hint \"\\01\") (br_if 0 (i32.const 1))))))",
+      "(module (tag $e) (func (block $h (result exnref) (try_table (catch $e 1) (catch_all_ref $h)) (unreachable)) "
+      "(throw_ref)))",
+      "(module (func (@metadata.code.branch_hint \"\\00\") (if (i32.const 0) (then (@metadata.code.branch_hint "
+      "\"\\01\") (br_if 0 (i32.const 1))))))",
       "(module (type $a (array i8)) (data $d \"x\") (func (array.new_data $a $d (i32.const 0) (i32.const 1)) drop))",
-      "(module (@custom \"a\" (before first) \"1\") (type (func)) (@custom \"b\" (after type) \"2\") (@custom \"c\" \"3\"))",
+      "(module (@custom \"a\" (before first) \"1\") (type (func)) (@custom \"b\" (after type) \"2\") (@custom \"c\" "
+      "\"3\"))",
       "(module (memory 0 (pagesize 1)) (memory 1 2 shared) (func (i32.atomic.load 1 (i32.const 0)) drop atomic.fence))",
   };
   for (const std::string_view source : kSources) {

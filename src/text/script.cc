@@ -31,9 +31,18 @@ std::optional<wasm::HeapType> abstract_heap_type(Word w) {
 
 bool is_module_field(Word w) {
   switch (w) {
-    case kw::Type: case kw::Rec: case kw::Import: case kw::Export: case kw::Func: case kw::Table: case kw::Memory:
-    case kw::Global: case kw::Tag: case kw::Start: case kw::Elem: case kw::Data:
-      return true;
+    case kw::Type:
+    case kw::Rec:
+    case kw::Import:
+    case kw::Export:
+    case kw::Func:
+    case kw::Table:
+    case kw::Memory:
+    case kw::Global:
+    case kw::Tag:
+    case kw::Start:
+    case kw::Elem:
+    case kw::Data: return true;
     default: return false;
   }
 }
@@ -119,7 +128,8 @@ class ScriptParser : private Cursor {
         expect_close();
         return r;
       }
-      case kw::Invoke: case kw::Get: return action();
+      case kw::Invoke:
+      case kw::Get: return action();
       case kw::AssertReturn: {
         advance(), advance();
         AssertReturn a;
@@ -302,14 +312,14 @@ class ScriptParser : private Cursor {
     static constexpr struct {
       std::string_view word;
       Kind kind;
-    } kKinds[] = {{"bool.const", Kind::Bool},     {"s8.const", Kind::S8},           {"u8.const", Kind::U8},
-                  {"s16.const", Kind::S16},       {"u16.const", Kind::U16},         {"s32.const", Kind::S32},
-                  {"u32.const", Kind::U32},       {"s64.const", Kind::S64},         {"u64.const", Kind::U64},
-                  {"f32.const", Kind::F32},       {"f64.const", Kind::F64},         {"char.const", Kind::Char},
-                  {"str.const", Kind::String},    {"list.const", Kind::List},       {"record.const", Kind::Record},
-                  {"tuple.const", Kind::Tuple},   {"variant.const", Kind::Variant}, {"enum.const", Kind::Enum},
-                  {"option.none", Kind::Option},  {"option.some", Kind::Option},    {"result.ok", Kind::Result},
-                  {"result.err", Kind::Result},   {"flags.const", Kind::Flags}};
+    } kKinds[] = {{"bool.const", Kind::Bool},    {"s8.const", Kind::S8},           {"u8.const", Kind::U8},
+                  {"s16.const", Kind::S16},      {"u16.const", Kind::U16},         {"s32.const", Kind::S32},
+                  {"u32.const", Kind::U32},      {"s64.const", Kind::S64},         {"u64.const", Kind::U64},
+                  {"f32.const", Kind::F32},      {"f64.const", Kind::F64},         {"char.const", Kind::Char},
+                  {"str.const", Kind::String},   {"list.const", Kind::List},       {"record.const", Kind::Record},
+                  {"tuple.const", Kind::Tuple},  {"variant.const", Kind::Variant}, {"enum.const", Kind::Enum},
+                  {"option.none", Kind::Option}, {"option.some", Kind::Option},    {"result.ok", Kind::Result},
+                  {"result.err", Kind::Result},  {"flags.const", Kind::Flags}};
     for (const auto& k : kKinds) {
       if (k.word == word) return k.kind;
     }
@@ -344,11 +354,16 @@ class ScriptParser : private Cursor {
         v.bits = t == "true";
         break;
       }
-      case Kind::S8: case Kind::U8: v.bits = take_int(8); break;
-      case Kind::S16: case Kind::U16: v.bits = take_int(16); break;
-      case Kind::S32: case Kind::U32: v.bits = take_int(32); break;
-      case Kind::S64: case Kind::U64: v.bits = take_int(64); break;
-      case Kind::F32: case Kind::F64: {
+      case Kind::S8:
+      case Kind::U8: v.bits = take_int(8); break;
+      case Kind::S16:
+      case Kind::U16: v.bits = take_int(16); break;
+      case Kind::S32:
+      case Kind::U32: v.bits = take_int(32); break;
+      case Kind::S64:
+      case Kind::U64: v.bits = take_int(64); break;
+      case Kind::F32:
+      case Kind::F64: {
         const NanPattern nan = take_nan();
         v.nan = static_cast<u8>(nan);
         if (nan == NanPattern::None) v.bits = take_float(v.kind == Kind::F32 ? 32 : 64);
@@ -366,7 +381,8 @@ class ScriptParser : private Cursor {
       case Kind::Variant: v.text = take_name(), values(); break;
       case Kind::Option: v.bits = word == "option.some", values(); break;
       case Kind::Result: v.bits = word == "result.ok", values(); break;
-      case Kind::List: case Kind::Tuple: values(); break;
+      case Kind::List:
+      case Kind::Tuple: values(); break;
       case Kind::Record:
         while (take_list(kw::Field)) {
           v.labels.push_back(take_name());

@@ -47,13 +47,32 @@ struct ScriptInstance {
 // A value of the component model, as argument or as what a result has to be.
 struct ComponentValue {
   enum class Kind : u8 {
-    Bool, S8, U8, S16, U16, S32, U32, S64, U64, F32, F64, Char, String,
-    List, Record, Tuple, Variant, Enum, Option, Result, Flags,
+    Bool,
+    S8,
+    U8,
+    S16,
+    U16,
+    S32,
+    U32,
+    S64,
+    U64,
+    F32,
+    F64,
+    Char,
+    String,
+    List,
+    Record,
+    Tuple,
+    Variant,
+    Enum,
+    Option,
+    Result,
+    Flags,
   } kind = Kind::Bool;
-  u64 bits = 0;               // Bool, of a number, Char; Option: whether some, Result: whether ok
-  u8 nan = 0;                 // F32, F64: a NanPattern
-  std::string text;           // String; the case of Variant and Enum
-  std::vector<std::string> labels;  // of the fields of Record; Flags: those that are set
+  u64 bits = 0;                       // Bool, of a number, Char; Option: whether some, Result: whether ok
+  u8 nan = 0;                         // F32, F64: a NanPattern
+  std::string text;                   // String; the case of Variant and Enum
+  std::vector<std::string> labels;    // of the fields of Record; Flags: those that are set
   std::vector<ComponentValue> items;  // elements, fields; the payload, if any
 };
 
@@ -76,20 +95,30 @@ enum class NanPattern : u8 {
 // What a result has to be.
 struct Pattern {
   enum class Kind : u8 {
-    I32, I64, F32, F64, V128,
+    I32,
+    I64,
+    F32,
+    F64,
+    V128,
     RefNull,    // a null; of type `heap` if given
     RefExtern,  // not null, of type extern; the host's number `number` if given
     RefHost,    // the host's number `number`, seen as any
-    RefFunc, RefAny, RefEq, RefI31, RefStruct, RefArray, RefExn,  // not null, of that type
+    RefFunc,
+    RefAny,
+    RefEq,
+    RefI31,
+    RefStruct,
+    RefArray,
+    RefExn,     // not null, of that type
     AnyNan,     // f32 or f64: the NaN of `nan[0]`, in the words of older scripts
     Either,     // one of `alternatives`
     Component,  // `component`
   } kind = Kind::I32;
-  u64 bits = 0;                // of a number, unless `nan[0]` says otherwise
-  V128 vector{};               // of V128
-  u8 lane_bits = 8;            // of V128: the width of the lanes it was written in
+  u64 bits = 0;      // of a number, unless `nan[0]` says otherwise
+  V128 vector{};     // of V128
+  u8 lane_bits = 8;  // of V128: the width of the lanes it was written in
   bool lanes_are_floats = false;
-  NanPattern nan[4] = {};      // of F32, F64 and AnyNan the first; of V128, of each float lane
+  NanPattern nan[4] = {};  // of F32, F64 and AnyNan the first; of V128, of each float lane
   std::optional<wasm::HeapType> heap;
   std::optional<u32> number;
   std::vector<Pattern> alternatives;

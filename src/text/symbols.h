@@ -21,9 +21,9 @@ struct Symbol {
   std::string_view name;  // without its dollar
   size_t hash = 0;
   u32 index[kSpaces] = {kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone};
-  u32 local = kNone;        // index of the local of that name, when `local_scope` is the current function's
+  u32 local = kNone;  // index of the local of that name, when `local_scope` is the current function's
   u32 local_scope = 0;
-  u32 label = 0;            // depth, from 1, of the innermost label of that name; 0 if none
+  u32 label = 0;  // depth, from 1, of the innermost label of that name; 0 if none
 };
 
 // Maps names to small numbers, so that everything else is a plain index.

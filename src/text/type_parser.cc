@@ -13,9 +13,9 @@ constexpr TypeByte kNumberTypes[] = {
     {kw::I32, 0x7F}, {kw::I64, 0x7E}, {kw::F32, 0x7D}, {kw::F64, 0x7C}, {kw::V128, 0x7B},
 };
 constexpr TypeByte kRefTypes[] = {
-    {kw::FuncRef, 0x70},   {kw::NullFuncRef, 0x73}, {kw::ExternRef, 0x6F}, {kw::NullExternRef, 0x72},
-    {kw::AnyRef, 0x6E},    {kw::EqRef, 0x6D},       {kw::I31Ref, 0x6C},    {kw::StructRef, 0x6B},
-    {kw::ArrayRef, 0x6A},  {kw::NullRef, 0x71},     {kw::ExnRef, 0x69},    {kw::NullExnRef, 0x74},
+    {kw::FuncRef, 0x70},  {kw::NullFuncRef, 0x73}, {kw::ExternRef, 0x6F}, {kw::NullExternRef, 0x72},
+    {kw::AnyRef, 0x6E},   {kw::EqRef, 0x6D},       {kw::I31Ref, 0x6C},    {kw::StructRef, 0x6B},
+    {kw::ArrayRef, 0x6A}, {kw::NullRef, 0x71},     {kw::ExnRef, 0x69},    {kw::NullExnRef, 0x74},
 };
 constexpr TypeByte kHeapTypes[] = {
     {kw::Func, 0x70}, {kw::NoFunc, 0x73}, {kw::Extern, 0x6F}, {kw::NoExtern, 0x72}, {kw::Any, 0x6E}, {kw::Eq, 0x6D},
@@ -179,8 +179,7 @@ void ModuleParser::type_definition(u32 index) {
       advance(), advance();
       field_type(types.bytes);
       break;
-    default:
-      unexpected(kind() == TokenKind::LParen ? peek(1) : peek());
+    default: unexpected(kind() == TokenKind::LParen ? peek(1) : peek());
   }
   expect_close();
   if (sub) expect_close();
@@ -196,7 +195,8 @@ void ModuleParser::struct_type(u32 index) {
     if (kind() == TokenKind::Id) {
       const Token id = take();
       const u32 symbol = intern(id);
-      if (!struct_fields_.try_emplace(u64{index} << 32 | symbol, count).second) fail(id, "duplicate field " + shown(id));
+      if (!struct_fields_.try_emplace(u64{index} << 32 | symbol, count).second)
+        fail(id, "duplicate field " + shown(id));
       const auto annotated = name_annotation();
       names.emplace_back(count, annotated ? *annotated : std::string(symbols_[symbol].name));
       field_type(fields);

@@ -13,10 +13,16 @@ u64 CodeReader::leb_slow() {
     if (failed_) return 0;
     value |= u64{b & 0x7Fu} << (7 * i);
     if (i == kMaxBytes - 1) {
-      if (b & 0x80) { fail_at(ErrorCode::IntegerTooLong, at); return 0; }
+      if (b & 0x80) {
+        fail_at(ErrorCode::IntegerTooLong, at);
+        return 0;
+      }
       const u8 high = static_cast<u8>(b & (0x7F << (Signed ? kLastBits - 1 : kLastBits)) & 0x7F);
       const u8 all_ones = static_cast<u8>((0x7F << (Signed ? kLastBits - 1 : kLastBits)) & 0x7F);
-      if (high != 0 && !(Signed && high == all_ones)) { fail_at(ErrorCode::IntegerTooLarge, at); return 0; }
+      if (high != 0 && !(Signed && high == all_ones)) {
+        fail_at(ErrorCode::IntegerTooLarge, at);
+        return 0;
+      }
     }
     if (!(b & 0x80)) {
       if (Signed && (b & 0x40) && 7 * (i + 1) < 64) value |= ~u64{0} << (7 * (i + 1));
@@ -59,7 +65,10 @@ HeapType CodeReader::heap_type() {
   }
   const i64 index = leb_s33();
   if (failed_) return {};
-  if (index < 0 || index > 0x7FFFFFFF) { fail_at(ErrorCode::MalformedHeapType, at); return {}; }
+  if (index < 0 || index > 0x7FFFFFFF) {
+    fail_at(ErrorCode::MalformedHeapType, at);
+    return {};
+  }
   return HeapType(TypeIdx(static_cast<u32>(index)));
 }
 
@@ -82,7 +91,10 @@ ValType CodeReader::val_type() {
     case 0x7B: ++pos_; return kV128;
     default: break;
   }
-  if (at_end()) { fail_here(ErrorCode::UnexpectedEnd); return {}; }
+  if (at_end()) {
+    fail_here(ErrorCode::UnexpectedEnd);
+    return {};
+  }
   const bool was_ok = ok();
   ValType t = ref_type();
   if (was_ok && !ok() && error_ == ErrorCode::MalformedReferenceType) error_ = ErrorCode::MalformedValueType;
@@ -92,7 +104,10 @@ ValType CodeReader::val_type() {
 BlockType CodeReader::block_type() {
   const u64 at = offset();
   const u8 b = peek();
-  if (at_end()) { fail_here(ErrorCode::UnexpectedEnd); return {}; }
+  if (at_end()) {
+    fail_here(ErrorCode::UnexpectedEnd);
+    return {};
+  }
   if (b == 0x40) {
     ++pos_;
     return {};
@@ -103,7 +118,10 @@ BlockType CodeReader::block_type() {
   }
   const i64 index = leb_s33();
   if (failed_) return {};
-  if (index < 0 || index > 0x7FFFFFFF) { fail_at(ErrorCode::MalformedBlockType, at); return {}; }
+  if (index < 0 || index > 0x7FFFFFFF) {
+    fail_at(ErrorCode::MalformedBlockType, at);
+    return {};
+  }
   return {BlockType::Type, {}, TypeIdx(static_cast<u32>(index))};
 }
 
@@ -111,7 +129,10 @@ CatchClause CodeReader::catch_clause() {
   const u64 at = offset();
   const u8 kind = byte();
   if (failed_) return {};
-  if (kind > 3) { fail_at(ErrorCode::MalformedCatchKind, at); return {}; }
+  if (kind > 3) {
+    fail_at(ErrorCode::MalformedCatchKind, at);
+    return {};
+  }
   CatchClause c{static_cast<CatchClause::Kind>(kind), {}, {}};
   if (kind <= 1) c.tag = TagIdx(leb_u32());
   c.label = LabelIdx(leb_u32());
@@ -121,7 +142,10 @@ CatchClause CodeReader::catch_clause() {
 LabelTableImm CodeReader::imm(LabelTableImm*) {
   const u64 at = offset();
   const u32 count = leb_u32();
-  if (count >= remaining()) { fail_at(ErrorCode::UnexpectedEnd, at); return {}; }
+  if (count >= remaining()) {
+    fail_at(ErrorCode::UnexpectedEnd, at);
+    return {};
+  }
   const u8* start = pos_;
   for (u64 i = 0; i <= count && ok(); ++i) leb_u32();
   if (!ok()) return {};
@@ -132,7 +156,10 @@ BrOnCastImm CodeReader::imm(BrOnCastImm*) {
   const u64 at = offset();
   const u8 flags = byte();
   if (failed_) return {};
-  if (flags > 3) { fail_at(ErrorCode::IllegalOpcode, at); return {}; }
+  if (flags > 3) {
+    fail_at(ErrorCode::IllegalOpcode, at);
+    return {};
+  }
   BrOnCastImm b;
   b.label = LabelIdx(leb_u32());
   b.from = ValType::ref(heap_type(), flags & 1);

@@ -46,7 +46,10 @@ class CodeReader {
   void fail_here(ErrorCode code) { fail_at(code, offset()); }
 
   u8 byte() {
-    if (pos_ == end_) [[unlikely]] { fail_here(ErrorCode::UnexpectedEnd); return 0; }
+    if (pos_ == end_) [[unlikely]] {
+      fail_here(ErrorCode::UnexpectedEnd);
+      return 0;
+    }
     return *pos_++;
   }
   // Passes over `n` bytes, which must be there.
@@ -54,15 +57,18 @@ class CodeReader {
   u8 peek() const { return pos_ == end_ ? u8{0} : *pos_; }
 
   u32 leb_u32() {
-    if (pos_ != end_ && *pos_ < 0x80) [[likely]] return *pos_++;
+    if (pos_ != end_ && *pos_ < 0x80) [[likely]]
+      return *pos_++;
     return static_cast<u32>(leb_slow<32, false>());
   }
   u64 leb_u64() {
-    if (pos_ != end_ && *pos_ < 0x80) [[likely]] return *pos_++;
+    if (pos_ != end_ && *pos_ < 0x80) [[likely]]
+      return *pos_++;
     return leb_slow<64, false>();
   }
   i32 leb_i32() {
-    if (pos_ != end_ && *pos_ < 0x80) [[likely]] return static_cast<i32>(static_cast<u32>(*pos_++) << 25) >> 25;
+    if (pos_ != end_ && *pos_ < 0x80) [[likely]]
+      return static_cast<i32>(static_cast<u32>(*pos_++) << 25) >> 25;
     return static_cast<i32>(leb_slow<32, true>());
   }
   i64 leb_i64() { return static_cast<i64>(leb_slow<64, true>()); }
@@ -85,7 +91,10 @@ class CodeReader {
   LabelImm imm(LabelImm*) { return {LabelIdx(leb_u32())}; }
   LabelTableImm imm(LabelTableImm*);
   FuncImm imm(FuncImm*) { return {FuncIdx(leb_u32())}; }
-  TypeTableImm imm(TypeTableImm*) { auto t = leb_u32(); return {TypeIdx(t), TableIdx(leb_u32())}; }
+  TypeTableImm imm(TypeTableImm*) {
+    auto t = leb_u32();
+    return {TypeIdx(t), TableIdx(leb_u32())};
+  }
   LocalImm imm(LocalImm*) { return {LocalIdx(leb_u32())}; }
   GlobalImm imm(GlobalImm*) { return {GlobalIdx(leb_u32())}; }
   TableImm imm(TableImm*) { return {TableIdx(leb_u32())}; }
@@ -101,7 +110,10 @@ class CodeReader {
     m.offset = leb_u64();
     return m;
   }
-  MemArgLaneImm imm(MemArgLaneImm*) { auto m = imm(static_cast<MemArgImm*>(nullptr)); return {m, byte()}; }
+  MemArgLaneImm imm(MemArgLaneImm*) {
+    auto m = imm(static_cast<MemArgImm*>(nullptr));
+    return {m, byte()};
+  }
   LaneImm imm(LaneImm*) { return {byte()}; }
   ShuffleImm imm(ShuffleImm*) { return {fixed_v128()}; }
   I32Imm imm(I32Imm*) { return {leb_i32()}; }
@@ -110,21 +122,48 @@ class CodeReader {
   F64Imm imm(F64Imm*) { return {fixed_u64()}; }
   V128Imm imm(V128Imm*) { return {fixed_v128()}; }
   TypeImm imm(TypeImm*) { return {TypeIdx(leb_u32())}; }
-  TypeFieldImm imm(TypeFieldImm*) { auto t = leb_u32(); return {TypeIdx(t), leb_u32()}; }
-  TypeCountImm imm(TypeCountImm*) { auto t = leb_u32(); return {TypeIdx(t), leb_u32()}; }
-  TypeDataImm imm(TypeDataImm*) { auto t = leb_u32(); return {TypeIdx(t), DataIdx(leb_u32())}; }
-  TypeElemImm imm(TypeElemImm*) { auto t = leb_u32(); return {TypeIdx(t), ElemIdx(leb_u32())}; }
-  TypeTypeImm imm(TypeTypeImm*) { auto t = leb_u32(); return {TypeIdx(t), TypeIdx(leb_u32())}; }
+  TypeFieldImm imm(TypeFieldImm*) {
+    auto t = leb_u32();
+    return {TypeIdx(t), leb_u32()};
+  }
+  TypeCountImm imm(TypeCountImm*) {
+    auto t = leb_u32();
+    return {TypeIdx(t), leb_u32()};
+  }
+  TypeDataImm imm(TypeDataImm*) {
+    auto t = leb_u32();
+    return {TypeIdx(t), DataIdx(leb_u32())};
+  }
+  TypeElemImm imm(TypeElemImm*) {
+    auto t = leb_u32();
+    return {TypeIdx(t), ElemIdx(leb_u32())};
+  }
+  TypeTypeImm imm(TypeTypeImm*) {
+    auto t = leb_u32();
+    return {TypeIdx(t), TypeIdx(leb_u32())};
+  }
   HeapTypeImm imm(HeapTypeImm*) { return {heap_type()}; }
   BrOnCastImm imm(BrOnCastImm*);
   SelectTypesImm imm(SelectTypesImm*);
   TryTableImm imm(TryTableImm*);
-  DataMemoryImm imm(DataMemoryImm*) { auto d = leb_u32(); return {DataIdx(d), MemoryIdx(leb_u32())}; }
+  DataMemoryImm imm(DataMemoryImm*) {
+    auto d = leb_u32();
+    return {DataIdx(d), MemoryIdx(leb_u32())};
+  }
   DataImm imm(DataImm*) { return {DataIdx(leb_u32())}; }
-  ElemTableImm imm(ElemTableImm*) { auto e = leb_u32(); return {ElemIdx(e), TableIdx(leb_u32())}; }
+  ElemTableImm imm(ElemTableImm*) {
+    auto e = leb_u32();
+    return {ElemIdx(e), TableIdx(leb_u32())};
+  }
   ElemImm imm(ElemImm*) { return {ElemIdx(leb_u32())}; }
-  MemoryMemoryImm imm(MemoryMemoryImm*) { auto d = leb_u32(); return {MemoryIdx(d), MemoryIdx(leb_u32())}; }
-  TableTableImm imm(TableTableImm*) { auto d = leb_u32(); return {TableIdx(d), TableIdx(leb_u32())}; }
+  MemoryMemoryImm imm(MemoryMemoryImm*) {
+    auto d = leb_u32();
+    return {MemoryIdx(d), MemoryIdx(leb_u32())};
+  }
+  TableTableImm imm(TableTableImm*) {
+    auto d = leb_u32();
+    return {TableIdx(d), TableIdx(leb_u32())};
+  }
   TagImm imm(TagImm*) { return {TagIdx(leb_u32())}; }
   struct FenceImm {};
   FenceImm imm(FenceImm*) {
@@ -138,7 +177,10 @@ class CodeReader {
   T fixed() {
     static_assert(std::endian::native == std::endian::little);
     T v{};
-    if (remaining() < sizeof(T)) [[unlikely]] { fail_at(ErrorCode::UnexpectedEnd, base_ + static_cast<u64>(end_ - begin_)); return v; }
+    if (remaining() < sizeof(T)) [[unlikely]] {
+      fail_at(ErrorCode::UnexpectedEnd, base_ + static_cast<u64>(end_ - begin_));
+      return v;
+    }
     std::memcpy(&v, pos_, sizeof(T));
     pos_ += sizeof(T);
     return v;
@@ -156,19 +198,29 @@ class CodeReader {
 };
 
 namespace detail {
-template <Imm I> struct ImmOf;
-#define BERTH_IMM(shape, type) template <> struct ImmOf<Imm::shape> { using T = type; };
-BERTH_IMM(None, NoImm) BERTH_IMM(Block, BlockType) BERTH_IMM(Label, LabelImm) BERTH_IMM(LabelTable, LabelTableImm)
-BERTH_IMM(Func, FuncImm) BERTH_IMM(TypeTable, TypeTableImm) BERTH_IMM(Local, LocalImm) BERTH_IMM(Global, GlobalImm)
-BERTH_IMM(Table, TableImm) BERTH_IMM(Memory, MemoryImm) BERTH_IMM(MemArg, MemArgImm) BERTH_IMM(MemArgLane, MemArgLaneImm)
-BERTH_IMM(Lane, LaneImm) BERTH_IMM(Shuffle, ShuffleImm) BERTH_IMM(I32, I32Imm) BERTH_IMM(I64, I64Imm)
-BERTH_IMM(F32, F32Imm) BERTH_IMM(F64, F64Imm) BERTH_IMM(V128, V128Imm) BERTH_IMM(Type, TypeImm)
-BERTH_IMM(TypeField, TypeFieldImm) BERTH_IMM(TypeCount, TypeCountImm) BERTH_IMM(TypeData, TypeDataImm)
-BERTH_IMM(TypeElem, TypeElemImm) BERTH_IMM(TypeType, TypeTypeImm) BERTH_IMM(HeapType, HeapTypeImm)
-BERTH_IMM(BrOnCast, BrOnCastImm) BERTH_IMM(SelectTypes, SelectTypesImm) BERTH_IMM(TryTable, TryTableImm)
-BERTH_IMM(DataMemory, DataMemoryImm) BERTH_IMM(Data, DataImm) BERTH_IMM(ElemTable, ElemTableImm)
-BERTH_IMM(Elem, ElemImm) BERTH_IMM(MemoryMemory, MemoryMemoryImm) BERTH_IMM(TableTable, TableTableImm)
-BERTH_IMM(Tag, TagImm) BERTH_IMM(Fence, CodeReader::FenceImm)
+template <Imm I>
+struct ImmOf;
+#define BERTH_IMM(shape, type) \
+  template <>                  \
+  struct ImmOf<Imm::shape> {   \
+    using T = type;            \
+  };
+BERTH_IMM(None, NoImm)
+BERTH_IMM(Block, BlockType) BERTH_IMM(Label, LabelImm) BERTH_IMM(LabelTable, LabelTableImm) BERTH_IMM(Func, FuncImm)
+    BERTH_IMM(TypeTable, TypeTableImm) BERTH_IMM(Local, LocalImm) BERTH_IMM(Global, GlobalImm)
+        BERTH_IMM(Table, TableImm) BERTH_IMM(Memory, MemoryImm) BERTH_IMM(MemArg, MemArgImm)
+            BERTH_IMM(MemArgLane, MemArgLaneImm) BERTH_IMM(Lane, LaneImm) BERTH_IMM(Shuffle, ShuffleImm)
+                BERTH_IMM(I32, I32Imm) BERTH_IMM(I64, I64Imm) BERTH_IMM(F32, F32Imm) BERTH_IMM(F64, F64Imm)
+                    BERTH_IMM(V128, V128Imm) BERTH_IMM(Type, TypeImm) BERTH_IMM(TypeField, TypeFieldImm)
+                        BERTH_IMM(TypeCount, TypeCountImm) BERTH_IMM(TypeData, TypeDataImm)
+                            BERTH_IMM(TypeElem, TypeElemImm) BERTH_IMM(TypeType, TypeTypeImm)
+                                BERTH_IMM(HeapType, HeapTypeImm) BERTH_IMM(BrOnCast, BrOnCastImm)
+                                    BERTH_IMM(SelectTypes, SelectTypesImm) BERTH_IMM(TryTable, TryTableImm)
+                                        BERTH_IMM(DataMemory, DataMemoryImm) BERTH_IMM(Data, DataImm)
+                                            BERTH_IMM(ElemTable, ElemTableImm) BERTH_IMM(Elem, ElemImm)
+                                                BERTH_IMM(MemoryMemory, MemoryMemoryImm)
+                                                    BERTH_IMM(TableTable, TableTableImm) BERTH_IMM(Tag, TagImm)
+                                                        BERTH_IMM(Fence, CodeReader::FenceImm)
 #undef BERTH_IMM
 }  // namespace detail
 
@@ -187,19 +239,19 @@ bool decode_op(CodeReader& reader, Visitor& visitor) {
     const u32 code = reader.leb_u32();
     key = code < 0x10000 ? key << 16 | code : 0xFFFFFFFF;
   }
-  if (!reader.ok()) [[unlikely]] return false;
+  if (!reader.ok()) [[unlikely]]
+    return false;
   switch (key) {
-#define BERTH_OP(id, prefix, code, mnemonic, shape, sig, feature, width, constant)                     \
-  case (prefix == 0 ? u32{code} : (u32{prefix} << 16 | u32{code})): {                                  \
-    const auto imm = reader.imm(static_cast<ImmOf<Op::id>*>(nullptr));                                 \
-    if (!reader.ok()) [[unlikely]] return false;                                                       \
-    return visitor.template on<Op::id>(imm);                                                           \
-  }
+#define BERTH_OP(id, prefix, code, mnemonic, shape, sig, feature, width, constant) \
+  case (prefix == 0 ? u32{code} : (u32{prefix} << 16 | u32{code})): {              \
+      const auto imm = reader.imm(static_cast<ImmOf<Op::id>*>(nullptr));           \
+      if (!reader.ok()) [[unlikely]]                                               \
+        return false;                                                              \
+      return visitor.template on<Op::id>(imm);                                     \
+    }
 #include "spec/opcodes.def"
 #undef BERTH_OP
-    default:
-      reader.fail_at(ErrorCode::IllegalOpcode, at);
-      return false;
+    default: reader.fail_at(ErrorCode::IllegalOpcode, at); return false;
   }
 }
 

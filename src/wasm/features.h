@@ -32,14 +32,21 @@ class FeatureSet {
  public:
   // Everything that is on by default.
   constexpr FeatureSet() {
-#define BERTH_FEATURE(id, name, on, description) if (on) enable(Feature::id);
+#define BERTH_FEATURE(id, name, on, description) \
+  if (on) enable(Feature::id);
 #include "spec/features.def"
 #undef BERTH_FEATURE
   }
-  static constexpr FeatureSet none() { FeatureSet s; s.bits_ = 1; return s; }
+  static constexpr FeatureSet none() {
+    FeatureSet s;
+    s.bits_ = 1;
+    return s;
+  }
   constexpr bool has(Feature f) const { return bits_ >> static_cast<u32>(f) & 1; }
   constexpr void enable(Feature f) { bits_ |= u64{1} << static_cast<u32>(f); }
-  constexpr void disable(Feature f) { if (f != Feature::Mvp) bits_ &= ~(u64{1} << static_cast<u32>(f)); }
+  constexpr void disable(Feature f) {
+    if (f != Feature::Mvp) bits_ &= ~(u64{1} << static_cast<u32>(f));
+  }
   constexpr u64 bits() const { return bits_; }
   friend constexpr bool operator==(FeatureSet, FeatureSet) = default;
 

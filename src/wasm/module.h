@@ -74,7 +74,7 @@ struct ElemSegment {
   TableIdx table;
   ConstExpr offset;  // when active
   ValType type;
-  std::vector<FuncIdx> funcs;      // one form or the other
+  std::vector<FuncIdx> funcs;  // one form or the other
   std::vector<ConstExpr> exprs;
   bool uses_exprs = false;
   u32 size() const { return static_cast<u32>(uses_exprs ? exprs.size() : funcs.size()); }
@@ -87,12 +87,25 @@ struct DataSegment {
 };
 
 enum class SectionId : u8 {
-  Custom = 0, Type, Import, Function, Table, Memory, Global, Export, Start, Element, Code, Data, DataCount, Tag,
+  Custom = 0,
+  Type,
+  Import,
+  Function,
+  Table,
+  Memory,
+  Global,
+  Export,
+  Start,
+  Element,
+  Code,
+  Data,
+  DataCount,
+  Tag,
 };
 struct CustomSection {
   std::string name;
-  Range payload;        // after the name
-  SectionId after;      // the last non-custom section before it; Custom when it comes first
+  Range payload;    // after the name
+  SectionId after;  // the last non-custom section before it; Custom when it comes first
 };
 
 // Where an instruction of a translated body stands in the original one; see Module::original_offset.
@@ -103,7 +116,7 @@ struct TranslatedOffset {
 
 struct Module {
   Bytes bytes;
-  std::vector<u8> translated;  // bodies rewritten on the way in (legacy exception handling)
+  std::vector<u8> translated;                        // bodies rewritten on the way in (legacy exception handling)
   std::vector<TranslatedOffset> translated_offsets;  // ascending by `translated`
 
   std::vector<SubType> types;
@@ -134,7 +147,8 @@ struct Module {
   // Locals and instructions of a function; its own bytes or the translated ones.
   std::span<const u8> body(FuncIdx f) const {
     const Function& fn = functions[f.value];
-    return (fn.is_translated ? std::span(translated) : std::span<const u8>(bytes)).subspan(fn.body.offset, fn.body.size);
+    return (fn.is_translated ? std::span(translated) : std::span<const u8>(bytes))
+        .subspan(fn.body.offset, fn.body.size);
   }
   // Offset in the binary of the instruction at `offset` in body(f).
   u64 original_offset(FuncIdx f, u32 offset) const;

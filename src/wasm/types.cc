@@ -8,9 +8,10 @@ struct AbstractName {
   const char* shorthand;  // as a nullable reference: "funcref"
 };
 constexpr AbstractName kAbstractNames[] = {
-    {"func", "funcref"}, {"nofunc", "nullfuncref"}, {"extern", "externref"}, {"noextern", "nullexternref"},
-    {"any", "anyref"}, {"eq", "eqref"}, {"i31", "i31ref"}, {"struct", "structref"}, {"array", "arrayref"},
-    {"none", "nullref"}, {"exn", "exnref"}, {"noexn", "nullexnref"}, {"bot", "(ref null bot)"},
+    {"func", "funcref"},       {"nofunc", "nullfuncref"}, {"extern", "externref"}, {"noextern", "nullexternref"},
+    {"any", "anyref"},         {"eq", "eqref"},           {"i31", "i31ref"},       {"struct", "structref"},
+    {"array", "arrayref"},     {"none", "nullref"},       {"exn", "exnref"},       {"noexn", "nullexnref"},
+    {"bot", "(ref null bot)"},
 };
 }  // namespace
 

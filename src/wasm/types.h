@@ -25,13 +25,28 @@ using LabelIdx = Index<struct LabelTag>;
 class HeapType {
  public:
   enum Abstract : u32 {
-    kFunc = 0x80000000, kNoFunc, kExtern, kNoExtern, kAny, kEq, kI31, kStruct, kArray, kNone, kExn, kNoExn,
+    kFunc = 0x80000000,
+    kNoFunc,
+    kExtern,
+    kNoExtern,
+    kAny,
+    kEq,
+    kI31,
+    kStruct,
+    kArray,
+    kNone,
+    kExn,
+    kNoExn,
     kBottom,  // of unreachable code: a subtype of every heap type
   };
   constexpr HeapType() = default;
   constexpr HeapType(Abstract a) : bits_(a) {}
   constexpr explicit HeapType(TypeIdx t) : bits_(t.value) {}
-  static constexpr HeapType from_bits(u32 bits) { HeapType h; h.bits_ = bits; return h; }
+  static constexpr HeapType from_bits(u32 bits) {
+    HeapType h;
+    h.bits_ = bits;
+    return h;
+  }
 
   constexpr bool is_index() const { return bits_ < kFunc; }
   constexpr TypeIdx index() const { return TypeIdx(bits_); }
@@ -70,7 +85,8 @@ struct ValType {
   friend constexpr bool operator==(ValType, ValType) = default;
 };
 
-inline constexpr ValType kI32{ValKind::I32}, kI64{ValKind::I64}, kF32{ValKind::F32}, kF64{ValKind::F64}, kV128{ValKind::V128};
+inline constexpr ValType kI32{ValKind::I32}, kI64{ValKind::I64}, kF32{ValKind::F32}, kF64{ValKind::F64},
+    kV128{ValKind::V128};
 inline constexpr ValType kFuncRef = ValType::ref(HeapType::kFunc, true);
 inline constexpr ValType kExternRef = ValType::ref(HeapType::kExtern, true);
 inline constexpr ValType kAnyRef = ValType::ref(HeapType::kAny, true);
@@ -87,7 +103,8 @@ struct FieldType {
   constexpr u32 size() const {
     if (packed != Packed::None) return packed == Packed::I8 ? 1 : 2;
     switch (type.kind) {
-      case ValKind::I32: case ValKind::F32: return 4;
+      case ValKind::I32:
+      case ValKind::F32: return 4;
       case ValKind::V128: return 16;
       default: return 8;
     }

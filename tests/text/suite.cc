@@ -18,12 +18,8 @@ namespace {
 using namespace berth;
 
 constexpr int kExitSkipped = 77;
-constexpr std::string_view kFolders[] = {".",
-                                         "custom",
-                                         "legacy",
-                                         "proposals/threads",
-                                         "proposals/custom-page-sizes",
-                                         "proposals/wide-arithmetic"};
+constexpr std::string_view kFolders[] = {
+    ".", "custom", "legacy", "proposals/threads", "proposals/custom-page-sizes", "proposals/wide-arithmetic"};
 
 struct Tally {
   int modules = 0, refused = 0, trips = 0, failures = 0;
@@ -101,7 +97,8 @@ class Suite {
                                     source_.substr(m.begin, m.end - m.begin).find("(rec)") != std::string::npos ||
                                     source_.find("(pagesize 65536)") != std::string::npos ||
                                     source_.find("(pagesize 0x1_0000)") != std::string::npos;
-    if (!has_many_encodings && !std::ranges::equal(parsed->binary, module.bytes)) fail_trip(m, "the first print differs");
+    if (!has_many_encodings && !std::ranges::equal(parsed->binary, module.bytes))
+      fail_trip(m, "the first print differs");
   }
   void fail_trip(const text::ScriptModule& m, const char* what) {
     tally_.fail(text::render(path_.string(), source_, m.begin, what));
