@@ -105,11 +105,11 @@ void Loading::choose_source(engine::Descriptor file, bool now) {
   });
 }
 
-// What is in an authenticated artifact, as long as that can be mapped.
+// What is in an authenticated artifact, as long as that can be read and mapped.
 std::optional<engine::Loaded<Module>> Loading::take(const engine::Descriptor& artifact,
                                                     const engine::ArtifactSummary& summary, const std::string& name) {
   auto module = engine::read_module_in(artifact.get(), summary, name, config_);
-  if (!module) return module;
+  if (!module) return std::nullopt;
   native::ExpectedArtifact expected;
   expected.module = module->get();
   expected.options = summary.header.options;
@@ -137,8 +137,9 @@ std::optional<engine::Loaded<Module>> Loading::take_artifact(const engine::Descr
     print_error("note: " + path_ + ": " + why, kCompileAgain);
     return std::nullopt;
   }
-  if (by_default_) config_.tier = engine::Tier::Native;
-  return take(file, summary, path_);
+  auto module = take(file, summary, path_);
+  if (module && by_default_) config_.tier = engine::Tier::Native;
+  return module;
 }
 
 // A module whose native code the cache has, found by the stamp of its file.

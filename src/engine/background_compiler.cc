@@ -54,18 +54,21 @@ void BackgroundCompiler::add(const std::shared_ptr<const runtime::PreparedModule
   bool is_first = false;
   {
     const std::lock_guard lock(mutex_);
-    is_first = added_.empty() && !parts_thread_.joinable();
     added_.push_back({module, os::saturating_add(os::monotonic_ns(), kPatienceNs)});
     wake_.notify_all();
+    if (parts_thread_.joinable()) return;
+    is_first = added_.size() == 1;
   }
-  if (!is_first) return;
   module->code().tell_of_samples([this] { begin(); });
-  executor_.observe_late(kLateNs, [this] { begin(); });
+  if (is_first) executor_.observe_late(kLateNs, [this] { begin(); });
 }
 
 void BackgroundCompiler::begin() {
-  const std::lock_guard lock(mutex_);
-  if (!ends_) start(parts_thread_, &BackgroundCompiler::run_parts);  // without a thread it is the interpreter
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ends_) start(parts_thread_, &BackgroundCompiler::run_parts);  // without a thread it is the interpreter
+  }
+  executor_.observe_late(0, nullptr);
 }
 
 void BackgroundCompiler::run_parts() {

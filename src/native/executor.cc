@@ -217,12 +217,10 @@ void Executor::observe_late(i64 delay_ns, std::function<void()> instead) {
   {
     const std::lock_guard lock(mutex_);
     late_ns_ = delay_ns;
-    if (stores_.empty()) {
-      instead_of_late_ = std::move(instead);
-      return;
-    }
+    instead_of_late_ = instead;
+    if (stores_.empty()) return;
   }
-  instead();
+  if (instead) instead();
 }
 
 void Executor::add_store(runtime::Store& store) {
@@ -230,7 +228,7 @@ void Executor::add_store(runtime::Store& store) {
   {
     const std::lock_guard lock(mutex_);
     stores_.insert(&store);
-    instead = std::exchange(instead_of_late_, nullptr);
+    instead = instead_of_late_;
   }
   auto observe = [](void* data) { static_cast<runtime::Store*>(data)->observe(); };
   if (instead && !os::call_late(late_ns_, observe, &store)) instead();

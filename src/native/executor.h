@@ -39,8 +39,8 @@ class Executor final : public runtime::Executor {
 
   // Store::observe for all stores; false when that changed nothing. Any thread.
   bool observe();
-  // The same once for the next store that is made, `delay_ns` after that, without a thread; where that cannot be,
-  // `instead` is called when the store is made, or at once when there are stores. One thread at a time.
+  // The same once for each store that is made from now on, `delay_ns` after that, without a thread; where that cannot
+  // be, `instead` is called when the store is made, or at once when there are stores. None: no longer. Any thread.
   void observe_late(i64 delay_ns, std::function<void()> instead);
 
   // Calls a function defined in wasm in the tier that it has, on a guest stack. Status::Unwind: StoreContext::pending

@@ -480,6 +480,15 @@ def protected_code(m):
             guest.communicate()
 
 
+def hot_second_module(m):
+    """The module that is busy is compiled, whichever of several it is."""
+    (m.folder / "busy.wat").write_text('(module (func (export "f") (loop $l (br $l))))\n')
+    (m.folder / "idle.wat").write_text('(module (import "busy" "f" (func $f)) (func (export "g") (call $f)))\n')
+    _, err = m("run", "--preload", "busy=busy.wat", "--timeout", "5s", "--invoke", "g", "idle.wat", code=None,
+               env=m.environment | {"BERTH_VERBOSE": "1"})
+    assert "there is native code for them" in err, err
+
+
 if __name__ == "__main__":
     if "BERTH" not in os.environ:
         print("set BERTH to the program under test: BERTH=build/dev/bin/berth")
