@@ -52,7 +52,8 @@ constexpr Option kRunOptions[] = {
      .complete = Complete::File},
     {.name = "--tier",
      .value = "TIER",
-     .help = "how to execute: interp (default) is the interpreter, native\ncompiles first, auto compiles meanwhile",
+     .help = "how to execute: auto (default) starts in the interpreter and\ncompiles meanwhile, interp never compiles, "
+             "native does first",
      .complete = Complete::Tier},
     BERTH_FEATURE_OPTIONS,
 };

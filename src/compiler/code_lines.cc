@@ -197,11 +197,18 @@ class Collector {
     return scopes_[scope].number;
   }
 
+  // Code that the optimizer has no line for counts as the function's start.
   void add_row(const llvm::DWARFDebugLine::Row& row, ScopeCursor& cursor) {
     const auto begin = static_cast<u32>(row.Address.Address);
     const u32 outer = row.EndSequence ? kNoLine : function_at(begin);
-    if (outer == kNoLine || row.Line == 0) {
+    if (outer == kNoLine) {
       lines_.push_back({begin, kNoLine, kNoLine, 0});
+      return;
+    }
+    if (row.Line != 0 && begin == symbols_[symbol_].begin) start_ = {symbol_, row.Line};
+    if (row.Line == 0) {
+      const bool has_start = start_.first == symbol_;
+      lines_.push_back({begin, has_start ? start_.second : kNoLine, has_start ? outer : kNoLine, 0});
       return;
     }
     const u32 scope = cursor.at(begin);
@@ -217,9 +224,10 @@ class Collector {
   llvm::DWARFContext& context_;
   const std::span<const CodeSymbol> symbols_;
   size_t symbol_ = 0;
-  std::unordered_map<u64, u32> functions_;  // of the present unit, by offset of the entry that names it
-  std::vector<Scope> scopes_;               // of the present unit
-  std::vector<ScopeRange> ranges_;          // ascending, outer before inner
+  std::pair<size_t, u32> start_{SIZE_MAX, 0};  // the symbol of the first row of a function, and its line
+  std::unordered_map<u64, u32> functions_;     // of the present unit, by offset of the entry that names it
+  std::vector<Scope> scopes_;                  // of the present unit
+  std::vector<ScopeRange> ranges_;             // ascending, outer before inner
   std::vector<CodeLine> lines_;
   std::vector<Run> runs_;
   std::vector<abi::InlinedCall> inlined_;

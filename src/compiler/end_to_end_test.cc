@@ -85,6 +85,43 @@ TEST_P(EndToEnd, MetadataOfAModuleThatCatches) {
   }
 }
 
+// A deadline may find code anywhere.
+TEST_P(EndToEnd, AllCodeOfAFunctionIsKnownToBeOfIt) {
+  const wasm::Module module = read(R"((module
+    (func (param i32) (loop (br_if 1 (local.get 0)) (br 0)))
+    (func (loop (br 0)))
+    (func (param i32) (result i32)
+      (loop (result i32)
+        (local.set 0 (i32.mul (local.get 0) (i32.const 5)))
+        (br_if 0 (i32.rem_u (local.get 0) (i32.const 7)))
+        (local.get 0)))))");
+  for (const u32 level : {0u, 1u, 2u}) {
+    Options options;
+    options.target = GetParam();
+    options.cpu = "generic";
+    options.optimization = level;
+    const auto objects = compile_objects(module, options);
+    ASSERT_TRUE(objects) << objects.error().to_string();
+    const auto image = link_image(*objects);
+    ASSERT_TRUE(image) << image.error().to_string();
+    const auto metadata = read_metadata(*image, module, false);
+    ASSERT_TRUE(metadata) << metadata.error().to_string();
+    u32 functions = 0;
+    for (const CodeSymbol& symbol : read_symbols(ElfView(*image))) {
+      if (symbol.kind != CodeSymbol::Kind::Function) continue;
+      ++functions;
+      const auto body = module.functions[symbol.index].body;
+      for (u32 at = symbol.begin; at < symbol.end; ++at) {
+        const auto line = abi::find_line(metadata->line_blocks, metadata->line_data, at);
+        EXPECT_EQ(line.function, symbol.index) << at - symbol.begin << " at level " << level;
+        EXPECT_GE(line.wasm_offset, body.offset);
+        EXPECT_LT(line.wasm_offset, body.offset + body.size);
+      }
+    }
+    EXPECT_EQ(functions, 3u);
+  }
+}
+
 TEST_P(EndToEnd, PartialCodeLacksFunctions) {
   const wasm::Module module = read(kCatches);
   Options options;

@@ -122,9 +122,10 @@ llvm::Function* Partition::loop_entry(const LoopRef& loop) {
 
 llvm::DISubprogram* Partition::subprogram(llvm::Function& function, u32 index) {
   auto* type = debug_.createSubroutineType(debug_.getOrCreateTypeArray({}));
+  const auto line = static_cast<u32>(wasm().original_offset(wasm::FuncIdx(index), 0));
   // Debug information of kind LineTablesOnly has no linkage names.
-  auto* scope = debug_.createFunction(file_, plan_.symbol(index), {}, file_, wasm().functions[index].body.offset, type,
-                                      0, llvm::DINode::FlagZero, llvm::DISubprogram::SPFlagDefinition);
+  auto* scope = debug_.createFunction(file_, plan_.symbol(index), {}, file_, line, type, line, llvm::DINode::FlagZero,
+                                      llvm::DISubprogram::SPFlagDefinition);
   function.setSubprogram(scope);
   return scope;
 }

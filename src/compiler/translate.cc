@@ -71,6 +71,8 @@ bool Translator::run() {
   for (const ValType& t : type_.results)
     outermost.phis.push_back(llvm::PHINode::Create(type(t), 2, "", outermost.target));
   control_.push_back(std::move(outermost));
+  op_start_ = reader_.position();
+  locate();
   place_fuel();
   while (!control_.empty() && reader_.ok()) {
     op_start_ = reader_.position();

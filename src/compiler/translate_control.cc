@@ -44,6 +44,7 @@ void Translator::enter(Op op, const wasm::BlockType& t) {
     if (loop_ && reader_.offset_of(op_start_) == *loop_) mark_loop(c);
     jump(c, values);
     ir_.SetInsertPoint(c.target);
+    locate();
     stack_.resize(c.height);
     for (size_t i = 0; i < c.params.size(); ++i) push(c.phis[i], c.params[i]);
   }
