@@ -131,6 +131,12 @@ Result<> compile_modules(const oci::Store& store, const oci::Reference& referenc
   const std::string berth = TRY(find_program("berth", "BERTH"));
   const Outcome outcome = TRY(run_program({berth, "compile", unpacked.module}));
   if (outcome.exit_code != 0) return oci::problem("cannot compile " + reference.to_string() + ": " + outcome.errors);
+  // For containers too, whose code is kept apart; what has just been compiled is taken for it.
+  const auto runtime = find_program("berth-oci", "BERTH_OCI");
+  if (!runtime) return {};
+  const Outcome kept = TRY(run_program({*runtime, "compile", unpacked.module}));
+  if (kept.exit_code != 0)
+    return oci::problem("cannot compile " + reference.to_string() + " for containers: " + kept.errors);
   return {};
 }
 

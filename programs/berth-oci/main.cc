@@ -31,6 +31,7 @@ constexpr char kHelp[] =
     "  update [--resources FILE] ID\n"
     "  ps [--format json] ID\n"
     "  list [--format json] [--quiet]\n"
+    "  compile MODULE…      make native code of modules for the containers of this node, and wait for it\n"
     "  features\n";
 
 // Three lines that engines read.

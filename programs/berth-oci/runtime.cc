@@ -61,6 +61,9 @@ struct Runtime::Planned {
   std::string bundle;
   json::Value config;
   Record record;
+  // Where its module's native code is or will be; the module, open.
+  std::optional<container::ModuleCode> code;
+  container::Fd module;
 };
 
 int Runtime::run() {
@@ -88,10 +91,10 @@ Result<int> Runtime::dispatch() {
     std::string_view name;
     Result<int> (Runtime::*run)();
   };
-  static constexpr Row kRows[] = {{"create", &Runtime::create},    {"run", &Runtime::create},
-                                  {"delete", &Runtime::erase},     {"state", &Runtime::state},
-                                  {"list", &Runtime::list},        {"exec", &Runtime::exec},
-                                  {"features", &Runtime::features}};
+  static constexpr Row kRows[] = {{"create", &Runtime::create},     {"run", &Runtime::create},
+                                  {"delete", &Runtime::erase},      {"state", &Runtime::state},
+                                  {"list", &Runtime::list},         {"exec", &Runtime::exec},
+                                  {"features", &Runtime::features}, {"compile", &Runtime::compile}};
   for (const Row& row : kRows)
     if (line_.command == row.name) return (this->*row.run)();
   return forward();
@@ -174,12 +177,29 @@ Result<std::optional<Runtime::Planned>> Runtime::plan() {
   const container::Settings settings = TRY(container::read_settings(config));
   const container::Policy policy = TRY(container::Policy::read(node_.policy));
   const container::Grants& grants = policy.grants_for(config);
+  planned.code = find_code(entry, settings);
   container::Rewritten rewritten =
-      TRY(container::rewrite(std::move(config), planned.bundle, entry, settings, grants, node_.berth));
+      TRY(container::rewrite(std::move(config), planned.bundle, entry, settings, grants, node_.berth, planned.code));
+  planned.module = std::move(entry.file);
   planned.config = std::move(rewritten.config);
   planned.record.launcher = std::move(rewritten.launcher);
   planned.record.is_wasm = true;
   return planned;
+}
+
+// Where native code of the entry is or will be. Without any a container runs all the same, so errors are notes.
+std::optional<container::ModuleCode> Runtime::find_code(const EntryPoint& entry, const container::Settings& settings) {
+  if (entry.kind != ProgramKind::Module || node_.code.empty() || settings.tier == "interp") return std::nullopt;
+  auto code = container::CodeFolder(node_.code, node_.berth).find(entry.file.get());
+  if (code) return std::move(*code);
+  log("warning", "no native code is kept: " + code.error().detail());
+  return std::nullopt;
+}
+
+void Runtime::begin_to_compile(const Planned& planned) {
+  if (!planned.code || planned.code->is_there) return;
+  const auto begun = container::CodeFolder(node_.code, node_.berth).compile_later(*planned.code, planned.module.get());
+  if (!begun) log("warning", "no native code is made: " + begun.error().detail());
 }
 
 Result<int> Runtime::create() {
@@ -204,6 +224,7 @@ Result<int> Runtime::create_rewritten(Planned planned) {
     folder.remove();
     return fail(Error(ErrorCode::System, written.error().to_string()));
   }
+  begin_to_compile(planned);
   CommandLine line = line_;
   std::erase_if(line.options, [](const GivenOption& o) { return o.name == "--config"; });
   line.set_option("--bundle", folder.path());
@@ -372,6 +393,26 @@ Result<int> Runtime::exec() {
   return forward();
 }
 
+Result<int> Runtime::compile() {
+  if (line_.operands.empty()) return fail(ErrorCode::BadArgument, "compile needs the name of a module's file");
+  if (node_.code.empty()) return 0;  // it was told to keep none
+  const container::CodeFolder folder(node_.code, node_.berth);
+  for (const std::string& path : line_.operands) {
+    const container::Fd module(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!module) return fail(os_error(errno, "cannot open " + path));
+    const auto code = TRY(folder.find(module.get()));
+    if (!code) {
+      return fail(ErrorCode::NotSupported, "there is no berth-compiler beside " + node_.berth +
+                                               ", or it has failed with " + path + " within the last ten minutes");
+    }
+    if (!code->is_there) {
+      if (auto done = folder.compile_now(*code, module.get()); !done)
+        return fail(std::move(done).error().with_context("of " + path));
+    }
+  }
+  return 0;
+}
+
 Result<int> Runtime::features() {
   const std::string runtime = TRY(runtime_of(""));
   const container::Captured captured = TRY(container::capture_process(line_.words_for(runtime, root_of(runtime))));
@@ -397,6 +438,10 @@ void Runtime::report(const Error& error) const {
   const std::string message =
       error.detail().empty() || error.kind() == ErrorKind::Malformed ? error.to_string() : error.detail();
   cli::print_error(message);
+  log("error", message);
+}
+
+void Runtime::log(const char* level, const std::string& message) const {
   std::string path = line_.global("--log").value_or("");
   if (path.starts_with("file:")) path.erase(0, 5);
   if (path.empty() || path.starts_with("syslog:") || path.starts_with("journald:")) return;
@@ -408,13 +453,13 @@ void Runtime::report(const Error& error) const {
   char when[32];
   strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &parts);
   json::Value line;
-  line.set("level", "error");
+  line.set("level", level);
   line.set("msg", message);
   line.set("time", when);
   const bool as_json = line_.global("--log-format") == "json";
   cli::write_all(file.get(), (as_json ? json::to_text(line)
-                                      : "time=\"" + std::string(when) +
-                                            "\" level=error msg=" + json::to_text(json::Value(message))) +
+                                      : "time=\"" + std::string(when) + "\" level=" + level +
+                                            " msg=" + json::to_text(json::Value(message))) +
                                  "\n");
 }
 

@@ -27,10 +27,15 @@ class Runtime {
   Result<int> list();
   Result<int> exec();
   Result<int> features();
+  // Native code of modules, for the containers of this node.
+  Result<int> compile();
   // Has the runtime below do it.
   Result<int> forward();
 
   Result<std::optional<Planned>> plan();
+  std::optional<container::ModuleCode> find_code(const container::EntryPoint& entry,
+                                                 const container::Settings& settings);
+  void begin_to_compile(const Planned& planned);
   Result<int> create_rewritten(Planned planned);
   Result<int> erase_rewritten();
   Result<bool> rewrite_exec(json::Value& process, const container::Record& record);
@@ -42,6 +47,8 @@ class Runtime {
   Result<std::string> runtime_of(const std::string& id) const;
   std::string root_of(const std::string& runtime) const;
   void report(const Error& error) const;
+  // To --log, where engines look.
+  void log(const char* level, const std::string& message) const;
 
   CommandLine line_;
   std::string root_;

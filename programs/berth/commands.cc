@@ -50,6 +50,12 @@ constexpr Option kRunOptions[] = {
      .value = "ARTIFACT",
      .help = "take native code of FILE from there, whoever compiled\nit: name what you trust as you trust a program",
      .complete = Complete::File},
+    {.name = "--code",
+     .value = "ARTIFACT",
+     .help =
+         "the same for code that another process is still making: until\nit is there, FILE is interpreted; then FILE "
+         "is not read at all",
+     .complete = Complete::File},
     {.name = "--tier",
      .value = "TIER",
      .help = "how to execute: auto (default) starts in the interpreter and\ncompiles meanwhile, interp never compiles, "

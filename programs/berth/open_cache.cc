@@ -9,6 +9,7 @@
 
 #include "cli/output.h"
 #include "cli/units.h"
+#include "engine/awaited_code.h"
 #include "engine/code_source.h"
 
 namespace berth::cli {
@@ -44,6 +45,8 @@ class Loading {
   engine::Loaded<Module> run();
   // With native code from this artifact.
   engine::Loaded<Module> run_with(const std::string& artifact);
+  // With native code and module from this artifact, or once it is there.
+  engine::Loaded<Module> run_once_there(const std::string& artifact);
 
  private:
   Result<std::shared_ptr<const native::Artifact>> code_from(const std::string& path, const wasm::Module& module) const;
@@ -195,6 +198,27 @@ engine::Loaded<Module> Loading::run_with(const std::string& artifact) {
   return module;
 }
 
+engine::Loaded<Module> Loading::run_once_there(const std::string& artifact) {
+  config_.code = engine::make_awaited_source(artifact, options_);
+  const engine::Descriptor file(open(artifact.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.is_open()) {
+    const auto summary = engine::read_summary(file.get(), artifact);
+    std::string why = summary ? engine::why_unfit(*summary) : summary.error().detail();
+    if (why.empty() && summary->header.options != engine::artifact_options(options_))
+      why = "it was compiled with other options";
+    if (why.empty()) {
+      if (auto module = take(file, *summary, path_)) {
+        if (by_default_) config_.tier = engine::Tier::Native;
+        return std::move(*module);
+      }
+      why = "it cannot be mapped";
+    }
+    print_error("note: " + artifact + " is not used: " + why);
+    if (by_default_) config_.tier = engine::Tier::Interp;
+  }
+  return engine::read_module_file(path_, config_);
+}
+
 // Null when it does not fit the module or this machine, after saying why.
 Result<std::shared_ptr<const native::Artifact>> Loading::code_from(const std::string& path,
                                                                    const wasm::Module& module) const {
@@ -213,11 +237,11 @@ Result<std::shared_ptr<const native::Artifact>> Loading::code_from(const std::st
 
 }  // namespace
 
-engine::Loaded<std::shared_ptr<const wasm::Module>> load_program(const std::string& path,
-                                                                 std::optional<std::string_view> artifact,
+engine::Loaded<std::shared_ptr<const wasm::Module>> load_program(const std::string& path, const NamedCode& code,
                                                                  bool by_default, engine::Config& config) {
   Loading loading(path, by_default, config);
-  return artifact ? loading.run_with(std::string(*artifact)) : loading.run();
+  if (code.awaited) return loading.run_once_there(std::string(*code.awaited));
+  return code.artifact ? loading.run_with(std::string(*code.artifact)) : loading.run();
 }
 
 }  // namespace berth::cli

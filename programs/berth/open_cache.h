@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "base/result.h"
 #include "engine/cache.h"
@@ -14,13 +16,19 @@ Result<u64> cache_size();
 // Fails as engine::Cache::open does, or with BadArgument.
 Result<std::unique_ptr<engine::Cache>> open_cache();
 
-// Reads the module to run at `path`, or takes it from where its native code is: the cache, or an artifact at `path`
-// that may be run. Sets where native code comes from, as `config.tier` and the options say; `by_default` tells that no
-// tier was chosen, which makes an artifact run natively. Says on standard error what is slower than it could be.
-// `artifact`, where there is one, has the module's native code, whoever compiled it: to name it is to trust it as one
-// trusts a program. Where it does not fit the module or this machine it is left aside.
-engine::Loaded<std::shared_ptr<const wasm::Module>> load_program(const std::string& path,
-                                                                 std::optional<std::string_view> artifact,
+// Native code that the command line names, whoever compiled it: to name it is to trust it as one trusts a program.
+// Where it does not fit the module or this machine it is left aside.
+struct NamedCode {
+  std::optional<std::string_view> artifact;  // of the module at the path
+  // The same, or it will be there some time; once it is, it is believed about the module too, which is not read then.
+  std::optional<std::string_view> awaited;
+};
+
+// Reads the module to run at `path`, or takes it from where its native code is: the cache, an artifact at `path` that
+// may be run, or `code`. Sets where native code comes from, as `config.tier` and the options say; `by_default` tells
+// that no tier was chosen, which makes an artifact run natively. Says on standard error what is slower than it could
+// be.
+engine::Loaded<std::shared_ptr<const wasm::Module>> load_program(const std::string& path, const NamedCode& code,
                                                                  bool by_default, engine::Config& config);
 
 }  // namespace berth::cli

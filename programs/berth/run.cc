@@ -376,7 +376,8 @@ OrStop<int> Run::run() {
   TRY(read_grants());
   if (std::getenv("BERTH_VERBOSE") != nullptr)
     config_.background_note = [](const std::string& note) { print_message("berth: " + note, ""); };
-  auto decoded = load_program(path_, arguments_.value("--artifact"), !arguments_.has("--tier"), config_);
+  auto decoded = load_program(path_, {arguments_.value("--artifact"), arguments_.value("--code")},
+                              !arguments_.has("--tier"), config_);
   if (!decoded) return std::unexpected(Stop{load_error(decoded.error())});
   auto engine = engine::Engine::create(config_);
   if (!engine) return stop(engine.error().to_string());

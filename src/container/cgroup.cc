@@ -1,6 +1,7 @@
 #include "container/cgroup.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "container/fd.h"
 #include "container/text.h"
 #include "os/file.h"
 
@@ -49,6 +51,18 @@ void clear(const std::string& path) {
 }
 
 }  // namespace
+
+void leave_cgroup() {
+  std::vector<std::string> roots = {kMount};
+  for (const std::string& hierarchy : folders_in(kMount)) roots.push_back(std::string(kMount) + "/" + hierarchy);
+  for (const std::string& root : roots) {
+    // Of version 2 only the root itself: below it are others' cgroups.
+    if (root != kMount && access((std::string(kMount) + "/cgroup.procs").c_str(), F_OK) == 0) return;
+    const Fd file(open((root + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    if (file) [[maybe_unused]]
+      const ssize_t ignored = write(file.get(), "0", 1);
+  }
+}
 
 bool remove_cgroup(const std::string& path, const std::string& id) {
   if (!path.starts_with('/') || path.find("/../") != std::string::npos ||

@@ -10,4 +10,8 @@ namespace berth::container {
 // in it. Returns false when something is left.
 bool remove_cgroup(const std::string& path, const std::string& id);
 
+// Moves this process to the root of every hierarchy where that is allowed, so that nobody's limits count for it and
+// no cgroup waits for its end. It stays where it is elsewhere.
+void leave_cgroup();
+
 }  // namespace berth::container

@@ -60,10 +60,10 @@ EntryPoint find_entry_point(const ContainerFiles& files, std::string_view comman
                             const std::vector<std::string>& environment) {
   if (command.empty()) return {};
   auto look = [&](std::string path) -> EntryPoint {
-    const Fd file = files.open_regular(path);
+    Fd file = files.open_regular(path);
     if (!file) return {};
     const ProgramKind kind = kind_of(file.get(), path);
-    return {kind, std::move(path)};
+    return {kind, std::move(path), std::move(file)};
   };
   if (command.find('/') != std::string_view::npos) return look(absolute_path(cwd, command));
 
@@ -76,7 +76,8 @@ EntryPoint find_entry_point(const ContainerFiles& files, std::string_view comman
     if (found.kind != ProgramKind::Missing) return found;
   }
   EntryPoint here = look(absolute_path(cwd, command));
-  return is_wasm(here.kind) ? here : EntryPoint{};
+  if (!is_wasm(here.kind)) return {};
+  return here;
 }
 
 }  // namespace berth::container

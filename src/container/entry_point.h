@@ -23,6 +23,7 @@ constexpr bool is_wasm(ProgramKind kind) { return kind > ProgramKind::Native; }
 struct EntryPoint {
   ProgramKind kind = ProgramKind::Missing;
   std::string path;  // absolute, in the container
+  Fd file = {};      // open for reading, unless Missing
 };
 
 // What `file` is, called `name`.

@@ -39,6 +39,21 @@ bool has_hybrid_cgroups() {
   return controllers && controllers->size() > 1;
 }
 
+// Whether this is the machine's root, and not that of a user namespace.
+bool is_root() {
+  if (geteuid() != 0) return false;
+  const auto map = os::read_file("/proc/self/uid_map");
+  return !map || std::string_view(reinterpret_cast<const char*>(map->data()), map->size()).find("4294967295") !=
+                     std::string_view::npos;
+}
+
+std::string default_code_folder() {
+  if (is_root()) return "/var/lib/berth/code";
+  if (const std::string data = variable("XDG_DATA_HOME"); data.starts_with('/')) return data + "/berth/code";
+  const std::string home = variable("HOME");
+  return home.starts_with('/') ? home + "/.local/share/berth/code" : "";
+}
+
 Result<> read_file(const std::string& path, Node& node) {
   const std::vector<u8> bytes = TRY(os::read_file(path, 1 << 20));
   const toml::parse_result parsed =
@@ -52,9 +67,11 @@ Result<> read_file(const std::string& path, Node& node) {
     std::string* to = key == "runtime"  ? &node.runtime
                       : key == "berth"  ? &node.berth
                       : key == "policy" ? &node.policy
+                      : key == "code"   ? &node.code
                                         : nullptr;
-    if (!to) return wrong(value.source().begin.line, std::string(key.str()) + " is none of runtime, berth and policy");
-    if (!text || !text->starts_with('/'))
+    if (!to)
+      return wrong(value.source().begin.line, std::string(key.str()) + " is none of runtime, berth, policy and code");
+    if (!text || (!text->starts_with('/') && (key != "code" || !text->empty())))
       return wrong(value.source().begin.line, std::string(key.str()) + " takes an absolute path");
     *to = *text;
   }
@@ -90,10 +107,12 @@ std::string find_runtime() {
 
 Result<Node> read_node() {
   Node node;
+  node.code = default_code_folder();
   const std::string named = variable("BERTH_OCI_CONFIG");
   if (!named.empty() || access(kNodeFile, F_OK) == 0) TRY(read_file(named.empty() ? kNodeFile : named, node));
   if (std::string runtime = variable("BERTH_OCI_RUNTIME"); !runtime.empty()) node.runtime = std::move(runtime);
   if (std::string policy = variable("BERTH_OCI_POLICY"); !policy.empty()) node.policy = std::move(policy);
+  if (const char* code = std::getenv("BERTH_OCI_CODE")) node.code = code;
   if (node.policy.empty()) node.policy = "/etc/berth/policy.toml";
   if (node.runtime.empty()) node.runtime = find_runtime();
   if (node.berth.empty()) {

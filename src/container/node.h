@@ -12,13 +12,16 @@ namespace berth::container {
 //   runtime = "/usr/bin/crun"             # the OCI runtime that does the work; default: the first one found
 //   berth = "/usr/libexec/berth/berth"    # the static executable that runs WebAssembly; default: the one beside us
 //   policy = "/etc/berth/policy.toml"
-// $BERTH_OCI_CONFIG names another file; $BERTH_OCI_RUNTIME and $BERTH_OCI_POLICY count before it.
+//   code = "/var/lib/berth/code"          # where native code of modules is kept (code.h); "" keeps none. Default for
+//                                         # others than root: $XDG_DATA_HOME/berth/code or ~/.local/share/berth/code
+// $BERTH_OCI_CONFIG names another file; $BERTH_OCI_RUNTIME, $BERTH_OCI_POLICY and $BERTH_OCI_CODE count before it.
 inline constexpr char kNodeFile[] = "/etc/berth/oci.toml";
 
 struct Node {
   std::string runtime;
   std::string berth;
   std::string policy;
+  std::string code;  // empty: none is kept
 };
 
 // Fails with Usage for a file that cannot be understood. Members are empty where nothing was found or named.

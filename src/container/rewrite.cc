@@ -18,9 +18,14 @@ constexpr std::string_view kBelowRoot = "/.berth/berth";
 // Where images bring theirs (docs/images.md).
 constexpr std::string_view kImageLauncher = "/.berth/berth";
 
+std::string code_folder_beside(const std::string& launcher) {
+  return launcher.substr(0, launcher.rfind('/')) + "/code";
+}
+
 // What berth calls and older seccomp profiles do not know.
-constexpr std::string_view kSystemCalls[] = {"eventfd2", "getrandom", "madvise",     "openat2",     "ppoll",
-                                             "preadv2",  "pwritev2",  "sigaltstack", "rt_sigaction"};
+constexpr std::string_view kSystemCalls[] = {
+    "eventfd2", "getrandom", "inotify_add_watch", "inotify_init1", "madvise",     "openat2",
+    "ppoll",    "preadv2",   "pwritev2",          "sigaltstack",   "rt_sigaction"};
 
 // Programs that engines put in front of a container's own command, and that run what follows "--".
 constexpr std::string_view kInits[] = {"/run/podman-init", "/dev/init", "/sbin/docker-init", "/.podman-init"};
@@ -110,8 +115,18 @@ void allow_system_calls(json::Value& config) {
   seccomp->find("syscalls")->append(std::move(rule));
 }
 
-// Mounts the executable where the container finds it; returns the path.
-std::string mount_berth(json::Value& config, const std::string& berth) {
+void add_mount(json::Value& mounts, const std::string& source, const std::string& destination) {
+  json::Value mount;
+  mount.set("destination", destination);
+  mount.set("type", "bind");
+  mount.set("source", source);
+  mount.set("options", array_of({"bind", "ro", "nosuid", "nodev"}));
+  mounts.append(std::move(mount));
+}
+
+// Mounts the executable, and the folder with native code, where the container finds them; returns the executable's
+// path.
+std::string mount_berth(json::Value& config, const std::string& berth, const std::optional<ModuleCode>& code) {
   bool dev_is_own = false;
   if (config.find("mounts") == nullptr) config.set("mounts", json::Array());
   json::Value& mounts = *config.find("mounts");
@@ -120,12 +135,8 @@ std::string mount_berth(json::Value& config, const std::string& berth) {
     dev_is_own = mount.text_at({"type"}) == "tmpfs";
   }
   const std::string destination(dev_is_own ? kBelowDev : kBelowRoot);
-  json::Value mount;
-  mount.set("destination", destination);
-  mount.set("type", "bind");
-  mount.set("source", berth);
-  mount.set("options", array_of({"bind", "ro", "nosuid", "nodev"}));
-  mounts.append(std::move(mount));
+  add_mount(mounts, berth, destination);
+  if (code) add_mount(mounts, code->folder, code_folder_beside(destination));
   return destination;
 }
 
@@ -157,7 +168,8 @@ std::vector<std::string> wasm_command(const Launcher& launcher, const EntryPoint
 }
 
 Result<Rewritten> rewrite(json::Value config, const std::string& bundle, const EntryPoint& entry,
-                          const Settings& settings, const Grants& allowed, const std::string& berth) {
+                          const Settings& settings, const Grants& allowed, const std::string& berth,
+                          const std::optional<ModuleCode>& code) {
   Launcher launcher;
   std::vector<std::string>& options = launcher.options;
   const RootAccess most = std::min(access_of_container(config), allowed.root);
@@ -180,12 +192,12 @@ Result<Rewritten> rewrite(json::Value config, const std::string& bundle, const E
   lower(allowed.max_memory);
   if (memory) options.push_back("--max-memory=" + std::to_string(*memory));
   if (settings.stack_size) options.push_back("--stack-size=" + *settings.stack_size);
-  // No compiler is in a container; an artifact brings its code along.
-  if (settings.tier || entry.kind != ProgramKind::Artifact)
-    options.push_back("--tier=" + settings.tier.value_or("interp"));
-
-  // For the container's own command only: a port is free once, and a time is over once.
+  // For the container's own command only: a port is free once, a time is over once, and code is of one module.
   Launcher own = launcher;
+  // No compiler is in a container; an artifact brings its code along, and the node's code is mounted.
+  const bool has_code = code || entry.kind == ProgramKind::Artifact;
+  if (settings.tier || !has_code) own.options.push_back("--tier=" + settings.tier.value_or("interp"));
+  options.push_back("--tier=" + settings.tier.value_or("interp"));
   if (settings.timeout) own.options.push_back("--timeout=" + *settings.timeout);
   if (settings.drain) own.options.push_back("--drain");
   for (const std::string& address : settings.tcp_listen) {
@@ -199,7 +211,8 @@ Result<Rewritten> rewrite(json::Value config, const std::string& bundle, const E
   make_movable(config, bundle);
   if (is_later_than_1_0(config)) declare_1_0(config);
   allow_system_calls(config);
-  own.berth = launcher.berth = mount_berth(config, berth);
+  own.berth = launcher.berth = mount_berth(config, berth, code);
+  if (code) own.options.push_back("--code=" + code_folder_beside(own.berth) + "/" + code->file);
 
   json::Value& process = *config.find("process");
   std::vector<std::string> args = texts(process.find("args"));

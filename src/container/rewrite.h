@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "container/code.h"
 #include "container/entry_point.h"
 #include "container/policy.h"
 #include "container/settings.h"
@@ -38,10 +39,11 @@ std::vector<std::string> wasm_command(const Launcher& launcher, const EntryPoint
                                       const std::vector<std::string>& environment, std::vector<std::string> args);
 
 // Rewrites the configuration of a container whose command is `entry`. `berth` is the executable on the host; paths in
-// the configuration are relative to `bundle`. Fails with Usage when settings or policy do not allow it; the text says
-// what, and what to do.
+// the configuration are relative to `bundle`; `code`, if any, is where the entry's native code is or will be. Fails
+// with Usage when settings or policy do not allow it; the text says what, and what to do.
 Result<Rewritten> rewrite(json::Value config, const std::string& bundle, const EntryPoint& entry,
-                          const Settings& settings, const Grants& allowed, const std::string& berth);
+                          const Settings& settings, const Grants& allowed, const std::string& berth,
+                          const std::optional<ModuleCode>& code = {});
 
 // Makes paths in a configuration absolute, so that it may be moved away from its bundle.
 void make_movable(json::Value& config, const std::string& bundle);

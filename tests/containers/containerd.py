@@ -89,7 +89,7 @@ class Containerd:
         self.oci = Runtime(folder, below)
         self.wrapper = folder / "berth-oci"
         self.wrapper.write_text(f"#!/bin/sh\nexport BERTH_OCI_RUNTIME={self.oci.path}\n"
-                                f"export BERTH_OCI_POLICY={folder}/policy.toml\n"
+                                f"export BERTH_OCI_POLICY={folder}/policy.toml BERTH_OCI_CODE=\n"
                                 f'exec {self.oci.program} "$@"\n')
         self.wrapper.chmod(0o755)
         cni = folder / "cni"

@@ -56,6 +56,28 @@ static void pause_for(int milliseconds) {
   nanosleep(&t, NULL);
 }
 
+static __attribute__((noinline)) unsigned mix(unsigned n) {
+  for (unsigned i = 0; i < 10000; ++i) n = (n ^ i) * 2654435761u + (n >> 13);
+  return n;
+}
+
+// Says again and again how many rounds of work a tenth of a second was enough for.
+static int rounds(void) {
+  unsigned n = 1;
+  while (1) {
+    struct timespec begin, now;
+    unsigned long done = 0;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do {
+      n = mix(n);
+      ++done;
+      clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - begin.tv_sec) * 1000000000L + now.tv_nsec - begin.tv_nsec < 100000000L);
+    printf("%lu %u\n", done, n % 10);
+    fflush(stdout);
+  }
+}
+
 // Serves one line to each connection until no more come.
 static int serve(void) {
   const char *number = getenv("BERTH_LISTEN_FD");
@@ -120,6 +142,7 @@ int main(int argc, char **argv) {
     fflush(stdout);
     for (volatile unsigned i = 0;; ++i) continue;
   }
+  if (!strcmp(command, "rounds")) return rounds();
   if (!strcmp(command, "stdin")) {
     int c;
     puts("reading");

@@ -29,7 +29,7 @@ class Podman:
         # podman's monitor passes on little of its environment, so what the runtime is to use is said by a script.
         wrapper = folder / "berth-oci"
         wrapper.write_text(f"#!/bin/sh\nexport BERTH_OCI_RUNTIME={self.oci.path}\n"
-                           f"export BERTH_OCI_POLICY={folder}/policy.toml\n"
+                           f"export BERTH_OCI_POLICY={folder}/policy.toml BERTH_OCI_CODE=\n"
                            f'exec {self.oci.program} --root={self.oci.root} "$@"\n')
         wrapper.chmod(0o755)
         self.flags = ["--root", folder / "storage", "--runroot", folder / "run", "--tmpdir", folder / "tmp",

@@ -151,7 +151,8 @@ class Runtime:
         self.path = find(below)
         self.root = folder / "state"
         self.environment = os.environ | {"BERTH_OCI_RUNTIME": self.path,
-                                         "BERTH_OCI_POLICY": str(folder / "policy.toml")}
+                                         "BERTH_OCI_POLICY": str(folder / "policy.toml"),
+                                         "BERTH_OCI_CODE": ""}
         self.environment.pop("LISTEN_FDS", None)
         self.wasm, self.native = build_guest(folder)
         self.count = 0

@@ -22,7 +22,7 @@ OUTSIDE = {
     "llvm/": ("src/compiler",),
     "llvm-c/": ("src/compiler",),
     "CLI/": ("programs",),
-    "openssl/": ("src/engine", "src/oci"),
+    "openssl/": ("src/digest", "src/oci"),
     "archive": ("src/oci",),
     "curl/": ("src/oci",),
     "toml++/": ("src/container", "programs/berth-image"),

@@ -44,7 +44,7 @@ def berth_oci(m, below):
         skip("berth-oci is not built")
     wrapper = m.folder / f"berth-oci-{below}"
     wrapper.write_text(f"#!/bin/sh\nexport BERTH_OCI_RUNTIME={shutil.which(below, path='/usr/sbin:/usr/bin')}\n"
-                       f"export BERTH_OCI_POLICY={m.folder}/policy.toml\nexec {program} \"$@\"\n")
+                       f"export BERTH_OCI_POLICY={m.folder}/policy.toml BERTH_OCI_CODE=\nexec {program} \"$@\"\n")
     wrapper.chmod(0o755)
     return wrapper
 

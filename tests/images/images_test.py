@@ -294,6 +294,9 @@ def ahead_of_time(m):
     assert "app.wasm" in m("cache", "ls")[0]
     m("cache", "prune", "--all")
     m("cache", "warm", name)
+    if m.berth.with_name("berth-oci").exists():
+        kept, = (m.folder / "code").glob("*/*.berth")
+        assert kept.stat().st_mode & 0o777 == 0o644, "containers may not be able to read it"
     out = m("cache", "ls")[0]
     assert out.startswith("1 artifact") or "1 artifact," in out, out
     no_compiler = m.environment | {"BERTH_COMPILER": "/nonexistent"}

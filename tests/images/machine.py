@@ -48,7 +48,7 @@ class Machine:
         self.store = folder / "images"
         self.environment = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "HOME": str(folder / "home"),
                             "XDG_RUNTIME_DIR": str(folder / "run"), "BERTH_IMAGES": str(self.store),
-                            "BERTH_CACHE_DIR": str(folder / "cache"), "LC_ALL": "C.UTF-8"}
+                            "BERTH_CACHE_DIR": str(folder / "cache"), "BERTH_OCI_CODE": str(folder / "code"), "LC_ALL": "C.UTF-8"}
         self.environment |= {key: value for key, value in os.environ.items() if key.endswith("SAN_OPTIONS")}
         (folder / "home").mkdir()
         (folder / "run").mkdir(mode=0o700)

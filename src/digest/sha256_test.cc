@@ -1,11 +1,11 @@
-#include "engine/digest.h"
+#include "digest/sha256.h"
 
 #include <gtest/gtest.h>
 
 #include <string_view>
 #include <vector>
 
-namespace berth::engine {
+namespace berth::digest {
 namespace {
 
 std::span<const u8> bytes(std::string_view text) { return {reinterpret_cast<const u8*>(text.data()), text.size()}; }
@@ -38,4 +38,4 @@ TEST(Digest, ComparesAllBytes) {
 }
 
 }  // namespace
-}  // namespace berth::engine
+}  // namespace berth::digest

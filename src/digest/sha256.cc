@@ -1,4 +1,4 @@
-#include "engine/digest.h"
+#include "digest/sha256.h"
 
 // The functions for SHA-256 alone, on purpose: those that replaced them bring all of OpenSSL (RATIONALE.md).
 #define OPENSSL_SUPPRESS_DEPRECATED
@@ -6,7 +6,7 @@
 
 #include <new>
 
-namespace berth::engine {
+namespace berth::digest {
 
 Sha256::Sha256() {
   static_assert(sizeof(SHA256_CTX) <= sizeof state_ && alignof(SHA256_CTX) <= 8);
@@ -63,4 +63,4 @@ std::string to_hex(const Digest& digest) {
   return out;
 }
 
-}  // namespace berth::engine
+}  // namespace berth::digest
