@@ -115,10 +115,12 @@ constexpr Command kCommands[] = {
     {.name = "run",
      .usage = "[OPTION…] FILE [ARG…]",
      .summary = "Run a program",
-     .details = "FILE is a module, .wasm or .wat, or - for standard input, or the name of an image that is kept here\n"
-                "(`berth image ls`), as registry/app:1. What follows it belongs to the guest. The\n"
-                "guest gets standard streams, clocks and randomness, and nothing else unless granted. The exit code\n"
-                "is the guest's; 134 after a trap, 2 for wrong usage, 1 for anything else.",
+     .details =
+         "FILE is a module or a component (wasi:cli/run of WASI 0.2), .wasm or .wat, or - for standard input, or the\n"
+         "name of an image that is kept here (`berth image ls`), as registry/app:1. What follows it belongs to the\n"
+         "guest. The guest gets standard streams, clocks and randomness, and nothing else unless granted. The exit "
+         "code\n"
+         "is the guest's; 134 after a trap, 2 for wrong usage, 1 for anything else.",
      .options = kRunOptions,
      .min_operands = 1,
      .first_operand_ends_options = true,

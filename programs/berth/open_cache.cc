@@ -39,8 +39,12 @@ bool is_there_a_cache() { return access((engine::default_cache_folder() + "/key"
 
 class Loading {
  public:
-  Loading(const std::string& path, bool by_default, engine::Config& config)
-      : path_(path), by_default_(by_default), config_(config), options_{config.fuel, config.deterministic} {}
+  Loading(const std::string& path, bool by_default, engine::Config& config, std::vector<u8>* component)
+      : path_(path),
+        by_default_(by_default),
+        config_(config),
+        options_{config.fuel, config.deterministic},
+        component_(component) {}
 
   engine::Loaded<Module> run();
   // With native code from this artifact.
@@ -55,6 +59,7 @@ class Loading {
   std::optional<engine::Loaded<Module>> take_known(const engine::Descriptor& file);
   std::optional<engine::Loaded<Module>> take(const engine::Descriptor& artifact, const engine::ArtifactSummary& summary,
                                              const std::string& name);
+  engine::Loaded<Module> read(int open_file = -1);
   bool open_cache_now();
   void choose_source(engine::Descriptor file, bool now);
   std::function<void(const std::string&)> warning() const;
@@ -63,6 +68,7 @@ class Loading {
   const bool by_default_;  // the tier was not chosen
   engine::Config& config_;
   const engine::CompilerOptions options_;
+  std::vector<u8>* const component_;
   std::shared_ptr<engine::Cache> cache_;
   std::string no_cache_;  // why it could not be opened
 };
@@ -156,6 +162,14 @@ std::optional<engine::Loaded<Module>> Loading::take_known(const engine::Descript
   return take(**artifact, *summary, path_);
 }
 
+// Reads the file itself.
+engine::Loaded<Module> Loading::read(int open_file) {
+  auto module = engine::read_module_file(path_, config_, nullptr, component_, open_file);
+  // Of a component each module has code of its own. The cache knows files by the one module that they hold.
+  if (!component_->empty() && config_.tier != engine::Tier::Interp) choose_source({}, !by_default_);
+  return module;
+}
+
 engine::Loaded<Module> Loading::run() {
   const bool wants_code = config_.tier != engine::Tier::Interp;
   const engine::Descriptor file(path_ == "-" ? -1 : open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -178,11 +192,11 @@ engine::Loaded<Module> Loading::run() {
   } else if (wants_code) {
     choose_source({}, !by_default_);
   }
-  return engine::read_module_file(path_, config_, nullptr, nullptr, is_file ? file.get() : -1);
+  return read(is_file ? file.get() : -1);
 }
 
 engine::Loaded<Module> Loading::run_with(const std::string& artifact) {
-  auto module = engine::read_module_file(path_, config_);
+  auto module = read();
   if (!module) return module;
   auto code = code_from(artifact, **module);
   if (!code) {
@@ -216,7 +230,7 @@ engine::Loaded<Module> Loading::run_once_there(const std::string& artifact) {
     print_error("note: " + artifact + " is not used: " + why);
     if (by_default_) config_.tier = engine::Tier::Interp;
   }
-  return engine::read_module_file(path_, config_);
+  return read();
 }
 
 // Null when it does not fit the module or this machine, after saying why.
@@ -238,8 +252,9 @@ Result<std::shared_ptr<const native::Artifact>> Loading::code_from(const std::st
 }  // namespace
 
 engine::Loaded<std::shared_ptr<const wasm::Module>> load_program(const std::string& path, const NamedCode& code,
-                                                                 bool by_default, engine::Config& config) {
-  Loading loading(path, by_default, config);
+                                                                 bool by_default, engine::Config& config,
+                                                                 std::vector<u8>* component) {
+  Loading loading(path, by_default, config, component);
   if (code.awaited) return loading.run_once_there(std::string(*code.awaited));
   return code.artifact ? loading.run_with(std::string(*code.artifact)) : loading.run();
 }

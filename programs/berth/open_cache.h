@@ -27,8 +27,9 @@ struct NamedCode {
 // Reads the module to run at `path`, or takes it from where its native code is: the cache, an artifact at `path` that
 // may be run, or `code`. Sets where native code comes from, as `config.tier` and the options say; `by_default` tells
 // that no tier was chosen, which makes an artifact run natively. Says on standard error what is slower than it could
-// be.
+// be. A component fails to be read as a module, and `*component` is then its bytes.
 engine::Loaded<std::shared_ptr<const wasm::Module>> load_program(const std::string& path, const NamedCode& code,
-                                                                 bool by_default, engine::Config& config);
+                                                                 bool by_default, engine::Config& config,
+                                                                 std::vector<u8>* component);
 
 }  // namespace berth::cli

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "component/host_call.h"
 #include "component_model/subtyping.h"
 
 namespace berth::component {
@@ -254,7 +255,18 @@ std::vector<InstanceState*> entered(InstanceState* callee, InstanceState* caller
   return out;
 }
 
+static Outcome<void> call_definition(const HostDefinition& definition, const Lowered& l, abi::Slot* values) {
+  const Side caller{l.caller, &l.options, nullptr, nullptr};
+  HostCall call(*l.caller->store, caller);
+  if (!l.caller->may_leave) return outcome_of(call.transfer().fail("cannot leave component instance"), call.transfer());
+  if (!definition.call(call, l, values)) [[unlikely]]
+    return std::unexpected(std::move(call.transfer().trap));
+  if (l.options.is_async) values[0] = kReturned;
+  return {};
+}
+
 Outcome<void> call_lowered(Lowered& l, abi::Slot* values) {
+  if (l.callee->definition != nullptr) return call_definition(*l.callee->definition, l, values);
   Transfer transfer(*l.caller->store);
   if (!l.caller->may_leave) return outcome_of(transfer.fail("cannot leave component instance"), transfer);
   return outcome_of(l.callee->host ? call_host(l, values, transfer) : call_guest(l, values, transfer), transfer);
@@ -263,6 +275,10 @@ Outcome<void> call_lowered(Lowered& l, abi::Slot* values) {
 Outcome<std::optional<Value>> call_from_host(StoreState& store, Function& f, std::span<const Value> arguments) {
   if (f.host) return f.host(arguments);
   Transfer transfer(store);
+  if (f.definition != nullptr) {
+    transfer.fail(std::string(f.definition->name) + " is a function of the host, which only components call");
+    return std::unexpected(std::move(transfer.trap));
+  }
   Entry entry;
   const std::vector<InstanceState*> instances = entered(f.instance, nullptr);
   Task task;

@@ -176,15 +176,19 @@ bool Transfer::lift_list(const Plan& element, const Side& from, u64 address, u64
   return true;
 }
 
+bool Transfer::allocate_list(const Side& to, const Plan& element, u64 length, u64* address) {
+  u64 bytes = 0;
+  if (__builtin_mul_overflow(length, u64{element.size}, &bytes) || bytes > kMaxBytes) return fail("list is too long");
+  return allocate(to, element.align, bytes, address, "list");
+}
+
 bool Transfer::lower_list(const Plan& plan, const Side& to, const Value& value, u64* address, u64* length) {
   const Plan& element = *plan.element;
   const bool is_bytes = element.kind == TypeKind::U8;
   *length = is_bytes ? value.text.size() : value.items.size();
-  u64 bytes = 0;
-  if (__builtin_mul_overflow(*length, u64{element.size}, &bytes) || bytes > kMaxBytes) return fail("list is too long");
-  if (!allocate(to, element.align, bytes, address, "list")) return false;
+  if (!allocate_list(to, element, *length, address)) return false;
   if (is_bytes) {
-    if (bytes != 0) std::memcpy(to.base() + *address, value.text.data(), bytes);
+    if (*length != 0) std::memcpy(to.base() + *address, value.text.data(), *length);
     return true;
   }
   for (u64 i = 0; i < *length; ++i) {

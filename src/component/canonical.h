@@ -51,6 +51,15 @@ class Transfer {
     return reallocate(side, 0, 0, align, size, address, what);
   }
 
+  // What functions of the host are made of (host_abi.h).
+  bool load_string(const Side& from, u64 address, u64 tagged_units, StringSource* out);
+  bool append_string(const StringSource& source, std::string& out);
+  bool store_string(const StringSource& source, const Side& to, u64* address, u64* tagged_units);
+  bool check_list(const Side& from, const Plan& element, u64 address, u64 length);
+  bool allocate_list(const Side& to, const Plan& element, u64 length, u64* address);
+  bool take_own(const Side& from, const ResourceType* type, u32 index, u64* rep);
+  bool give(const Side& to, const ResourceType* type, u64 rep, bool is_own, u32* index);
+
   bool fail(std::string message);
   bool fail(std::unique_ptr<runtime::Unwind> unwind) {
     trap = std::move(unwind);
@@ -63,14 +72,10 @@ class Transfer {
  private:
   bool reallocate(const Side& side, u64 old_address, u64 old_size, u32 align, u64 size, u64* address, const char* what);
   // strings.cc
-  bool load_string(const Side& from, u64 address, u64 tagged_units, StringSource* out);
-  bool append_string(const StringSource& source, std::string& out);
-  bool store_string(const StringSource& source, const Side& to, u64* address, u64* tagged_units);
   bool store_utf8(const StringSource& source, const Side& to, u64* address, u64* units);
   bool store_utf16(const StringSource& source, const Side& to, u64* address, u64* units);
   bool store_latin1_or_utf16(const StringSource& source, const Side& to, u64* address, u64* units);
   // lists
-  bool check_list(const Side& from, const Plan& element, u64 address, u64 length);
   bool lift_list(const Plan& element, const Side& from, u64 address, u64 length, Value& out);
   bool lower_list(const Plan& plan, const Side& to, const Value& value, u64* address, u64* length);
   bool copy_list(const Plan& from_element, const Side& from, u64 address, u64 length, const Plan& to_element,
@@ -78,9 +83,7 @@ class Transfer {
   bool copy_elements(const Plan& from_element, const Side& from, u64 address, u64 length, const Plan& to_element,
                      const Side& to, u64 to_address);
   // handles
-  bool take_own(const Side& from, const ResourceType* type, u32 index, u64* rep);
   bool lend(const Side& from, const ResourceType* type, u32 index, u64* rep);
-  bool give(const Side& to, const ResourceType* type, u64 rep, bool is_own, u32* index);
   bool transfer_handle(const Plan& from_plan, const Side& from, u32 index, const Plan& to_plan, const Side& to,
                        u32* out);
   // scalars

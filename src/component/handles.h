@@ -17,6 +17,7 @@ struct ResourceType {
   InstanceState* owner = nullptr;                // the instance that defines it; null: the host
   abi::FunctionInstance* destructor = nullptr;   // null: none
   std::function<void(u64 rep)> host_destructor;  // of the host's
+  const void* host_tag = nullptr;                // of the host's: which C++ class it is of (host_call.h)
   std::string name;                              // for messages; may be empty
 };
 

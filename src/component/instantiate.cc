@@ -218,7 +218,7 @@ class Instantiation {
         l.callee = self_.funcs[d.func];
         l.options = options(d);
         l.signature = make_signature(self_, *d.func_type, l.options, cm::Direction::Lower);
-        if (!l.callee->host) l.entered = entered(l.callee->instance, self);
+        if (!l.callee->is_host()) l.entered = entered(l.callee->instance, self);
         Lowered* kept = keep(store_.lowered, std::move(l));
         return make_core(d, [kept](abi::Slot* values) { return call_lowered(*kept, values); });
       }

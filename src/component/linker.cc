@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "component/host_call.h"
 #include "component/instantiate.h"
 #include "component_model/names.h"
 #include "component_model/subtyping.h"
@@ -51,10 +52,14 @@ class Resolver {
     }
     switch (type.sort) {
       case cm::Sort::Func: {
-        // A function of the host has the types that are asked for.
+        // A function of the host that takes values has the types that are asked for.
+        const HostDefinition* definition = given->function->definition;
+        if (definition != nullptr && !definition->matches(HostMatcher{bound_}, *type.type.func))
+          wrong(path + ": the host's function has another type");
         auto made = std::make_unique<Function>();
         made->type = type.type.func;
         made->host = given->function->host;
+        made->definition = definition;
         Item item = *given;
         item.function = store_.functions.emplace_back(std::move(made)).get();
         return item;
@@ -125,6 +130,15 @@ class Resolver {
 
 }  // namespace
 
+bool has_labels(const cm::ValType& type, std::string_view labels) {
+  for (const cm::Field& field : type.fields) {
+    const size_t end = labels.find(' ');
+    if (labels.substr(0, end) != field.label || labels.empty()) return false;
+    labels.remove_prefix(end == std::string_view::npos ? labels.size() : end + 1);
+  }
+  return labels.empty();
+}
+
 Linker::Linker(Store& store) : store_(store), root_(std::make_unique<Exports>()) {}
 Linker::~Linker() = default;
 
@@ -170,6 +184,23 @@ void Linker::define_resource(std::string_view path, ResourceType* resource) {
   Item* item = place(path);
   item->sort = cm::Sort::Type;
   item->resource = resource;
+}
+
+void Linker::define_interface(const HostInterface& interface) {
+  StoreState* state = &store_.state();
+  const std::string prefix = std::string(interface.name) + kSeparator;
+  for (const HostResource& r : interface.resources) {
+    ResourceType* type =
+        define_resource(prefix + std::string(r.name), [state, &r](u64 rep) { r.drop(state->host, rep); });
+    type->host_tag = r.tag;
+  }
+  for (const HostDefinition& d : interface.functions) {
+    Item* item = place(prefix + std::string(d.name));
+    item->sort = cm::Sort::Func;
+    auto made = std::make_unique<Function>();
+    made->definition = &d;
+    item->function = state->functions.emplace_back(std::move(made)).get();
+  }
 }
 
 void Linker::define_instance(std::string_view name, const Instance& instance) {

@@ -47,6 +47,8 @@ struct Function {
   Signature signature;
   // The host's; its type is the one that it is imported with.
   HostFunction host;
+  const HostDefinition* definition = nullptr;  // instead of `host`
+  bool is_host() const { return definition != nullptr || host != nullptr; }
 };
 
 struct ComponentRef {
@@ -113,6 +115,7 @@ struct StoreState {
   explicit StoreState(runtime::Store& s) : store(s) {}
   runtime::Store& store;
   Task* task = nullptr;  // innermost
+  void* host = nullptr;  // what functions of host interfaces work on
   std::vector<std::unique_ptr<InstanceState>> instances;
   std::vector<std::unique_ptr<Function>> functions;
   std::vector<std::unique_ptr<Lowered>> lowered;

@@ -9,6 +9,8 @@ namespace berth::component {
 Store::Store(runtime::Store& store) : state_(std::make_unique<StoreState>(store)) {}
 Store::~Store() = default;
 
+void Store::set_host(void* host) { state_->host = host; }
+
 const cm::FuncType& Store::type(const Function& function) { return *function.type; }
 
 std::expected<std::optional<Value>, runtime::InstantiationFailure> Store::call(Function& function,

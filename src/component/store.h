@@ -41,6 +41,8 @@ struct InstanceState;
 struct StoreState;
 struct Item;
 struct Exports;
+struct HostDefinition;
+struct HostInterface;
 
 // A function of the host: takes values of the types it is imported with, gives the result, if there is one, or a trap.
 using HostFunction = std::function<runtime::Outcome<std::optional<Value>>(std::span<const Value> arguments)>;
@@ -72,6 +74,9 @@ class Store {
   std::expected<std::optional<Value>, runtime::InstantiationFailure> call(Function& function,
                                                                           std::span<const Value> arguments);
 
+  // What the functions of host interfaces work on: of the class that they name, alive as long as the store.
+  void set_host(void* host);
+
   StoreState& state() { return *state_; }
 
  private:
@@ -92,6 +97,9 @@ class Linker {
   // A resource type of the host; `destructor` is called with the representation when an owned handle is dropped.
   ResourceType* define_resource(std::string_view path, std::function<void(u64)> destructor);
   void define_resource(std::string_view path, ResourceType* resource);
+  // Functions and resources with C++ types (host_call.h), which what imports them is checked against. The interface
+  // outlives the linker.
+  void define_interface(const HostInterface& interface);
   // Modules, components, resource types and instances that an instance exports, as an import of that name.
   void define_instance(std::string_view name, const Instance& instance);
 

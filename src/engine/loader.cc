@@ -76,9 +76,8 @@ std::unexpected<LoadFailure> text_failure(std::string_view name, std::string_vie
 std::unexpected<LoadFailure> component_failure(std::string_view name) {
   Error error(ErrorCode::NotSupported, "components");
   return std::unexpected(LoadFailure{std::move(error),
-                                     std::string(name) + ": error: this is a component, which Berth does not run yet",
-                                     "build it as a module for WASI 0.1 instead: wasm32-wasip1 with Rust, wasm32-wasi "
-                                     "with clang, GOOS=wasip1 with Go"});
+                                     std::string(name) + ": error: this is a component, and a module is needed",
+                                     "`berth run` and `berth validate` take components"});
 }
 std::unexpected<LoadFailure> other_failure(std::string_view name, std::span<const u8> bytes) {
   const std::string_view what = describe(bytes);

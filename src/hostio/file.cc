@@ -237,6 +237,12 @@ Io<size_t> File::write_at(std::span<const iovec> buffers, u64 offset) {
   return n;
 }
 
+Io<size_t> File::append(std::span<const iovec> buffers) {
+  if (!handle_) return io_fail(Errno::NotSeekable);
+  const int flags = write_flags() | RWF_APPEND;
+  return retry([&] { return ::pwritev2(fd(), buffers.data(), count(buffers), 0, flags); });
+}
+
 bool File::may_seek() const {
   switch (type_) {
     case FileType::RegularFile:

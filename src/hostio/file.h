@@ -53,6 +53,8 @@ class File {
   // streams.
   Io<size_t> read_at(std::span<const iovec> buffers, u64 offset);
   Io<size_t> write_at(std::span<const iovec> buffers, u64 offset);
+  // At the end as it is then; the file's own offset is not used or changed. NotSeekable for streams.
+  Io<size_t> append(std::span<const iovec> buffers);
 
   Io<u64> seek(i64 offset, Whence whence);
   Io<Metadata> metadata() const;

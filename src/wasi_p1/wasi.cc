@@ -1,7 +1,6 @@
 #include "wasi_p1/wasi.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 
@@ -10,18 +9,6 @@
 namespace berth::wasi_p1 {
 
 namespace {
-
-// Descriptors that the host keeps for itself: for waiting, resolving paths, reading directories,
-// its cache.
-constexpr u64 kReservedDescriptors = 32;
-
-size_t descriptor_limit(u32 configured) {
-  if (configured != 0) return configured;
-  rlimit limit;
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
-  u64 most = std::min<u64>(limit.rlim_cur, u64{1} << 20);
-  return most > 2 * kReservedDescriptors ? most - kReservedDescriptors : most;
-}
 
 Result<> check_strings(const std::vector<std::string>& strings, const char* what) {
   for (const std::string& s : strings) {
@@ -53,22 +40,6 @@ Result<> add_stream(State& state, const StandardStream& stream, int usual, u64 w
 
 }  // namespace
 
-Result<DirectoryGrant> parse_directory_grant(std::string_view text) {
-  DirectoryGrant g;
-  std::string_view rest = text;
-  if (rest.ends_with(":ro")) {
-    g.read_only = true;
-    rest.remove_suffix(3);
-  }
-  size_t separator = rest.find("::");
-  g.host_path = rest.substr(0, separator);
-  g.guest_path = separator == std::string_view::npos ? rest : rest.substr(separator + 2);
-  if (g.host_path.empty() || g.guest_path.empty()) {
-    return fail(ErrorCode::BadArgument, "\"" + std::string(text) + "\" names no directory; write HOST[::GUEST][:ro]");
-  }
-  return g;
-}
-
 WasiContext::WasiContext(std::unique_ptr<State> state) : state_(std::move(state)) {}
 WasiContext::~WasiContext() = default;
 
@@ -76,7 +47,7 @@ Result<std::unique_ptr<WasiContext>> WasiContext::create(WasiConfig config) {
   hostio::ignore_io_signals();
   TRY(check_strings(config.args, "an argument"));
   TRY(check_strings(config.environment, "an environment variable"));
-  auto state = std::make_unique<State>(descriptor_limit(config.max_descriptors), config.interrupt_slice);
+  auto state = std::make_unique<State>(hostio::descriptor_limit(config.max_descriptors), config.interrupt_slice);
   state->args = std::move(config.args);
   state->environment = std::move(config.environment);
 

@@ -28,26 +28,15 @@
 
 #include "base/result.h"
 #include "hostio/file.h"
+#include "hostio/grants.h"
 #include "runtime/store.h"
 #include "wasm/module.h"
 
 namespace berth::wasi_p1 {
 
-struct DirectoryGrant {
-  std::string host_path;
-  std::string guest_path;
-  bool read_only = false;
-  bool devices = false;  // see hostio::Grant
-};
-// Reads "HOST[::GUEST][:ro]"; GUEST defaults to HOST. Fails with Usage for an empty part.
-Result<DirectoryGrant> parse_directory_grant(std::string_view text);
-
-struct StandardStream {
-  // Inherit: the process's own, which must stay open while the context lives. If it is not open,
-  // the guest's is not either. Null: always at its end, and swallows what is written.
-  enum Kind : u8 { Inherit, Null } kind = Inherit;
-  int fd = -1;  // when Inherit: another descriptor than the stream's usual one; must be open
-};
+using hostio::DirectoryGrant;
+using hostio::parse_directory_grant;
+using hostio::StandardStream;
 
 struct WasiConfig {
   std::vector<std::string> args;         // the program's name first
