@@ -156,6 +156,20 @@ constexpr Command kCommands[] = {
      .options = {},
      .first_operand_ends_options = true,
      .run = image_command},
+    {.name = "install",
+     .usage = "[OPTION…] podman|docker|containerd|crio|kubernetes",
+     .summary = "Have a container engine find Berth",
+     .details =
+         "`berth install --help` says more. It is a program of its own, berth-install: beside this one or in $PATH.",
+     .options = {},
+     .first_operand_ends_options = true,
+     .run = elsewhere_command},
+    {.name = "uninstall",
+     .usage = "[OPTION…] podman|docker|containerd|crio|kubernetes",
+     .summary = "Undo what `berth install` did",
+     .options = {},
+     .first_operand_ends_options = true,
+     .run = elsewhere_command},
     {.name = "validate",
      .usage = "[OPTION…] FILE…",
      .summary = "Check modules and components",
@@ -297,6 +311,17 @@ int image_command(const Arguments& arguments) {
   std::vector<std::string> words;
   for (const std::string_view word : arguments.operands()) words.emplace_back(word);
   return hand_over_to_image(words);
+}
+
+std::string program_of(const Command& command) {
+  if (command.name == "install" || command.name == "uninstall") return "berth-install";
+  return {};
+}
+
+int elsewhere_command(const Arguments& arguments) {
+  std::vector<std::string> words = {std::string(arguments.command().name)};
+  for (const std::string_view word : arguments.operands()) words.emplace_back(word);
+  return hand_over_to(program_of(arguments.command()), words);
 }
 
 int version_command(const Arguments&) {

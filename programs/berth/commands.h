@@ -12,10 +12,14 @@ std::span<const Command> commands();
 const Command* find_command(std::string_view name);
 // The page of `berth help`. Ends with a line end.
 std::string help_page();
+// The program that a command is the business of; empty: this one's.
+std::string program_of(const Command& command);
 
 int run_command(const Arguments& arguments);
 int compile_command(const Arguments& arguments);
 int image_command(const Arguments& arguments);
+// Of another program (program_of).
+int elsewhere_command(const Arguments& arguments);
 int cache_command(const Arguments& arguments);
 int wast_command(const Arguments& arguments);
 int validate_command(const Arguments& arguments);

@@ -17,20 +17,20 @@
 namespace berth::cli {
 namespace {
 
-constexpr std::string_view kProgram = "berth-image";
+constexpr char kImage[] = "berth-image";
 
-std::string find_image_program() {
+std::string find_beside(const std::string& name) {
   char self[PATH_MAX];
   const ssize_t n = readlink("/proc/self/exe", self, sizeof self);
   std::string path(self, n > 0 ? static_cast<size_t>(n) : 0);
-  path = path.substr(0, path.rfind('/') + 1).append(kProgram);
+  path = path.substr(0, path.rfind('/') + 1).append(name);
   if (access(path.c_str(), X_OK) == 0) return path;
   const char* const variable = std::getenv("PATH");
   std::string_view rest = variable ? variable : "";
   while (!rest.empty()) {
     const std::string_view entry = rest.substr(0, rest.find(':'));
     rest.remove_prefix(std::min(rest.size(), entry.size() + 1));
-    path = std::string(entry).append("/").append(kProgram);
+    path = std::string(entry).append("/").append(name);
     if (entry.starts_with('/') && access(path.c_str(), X_OK) == 0) return path;
   }
   return {};
@@ -43,23 +43,25 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   return out;
 }
 
-int missing() {
-  print_error("there is no berth-image beside this program or in $PATH",
-              "images are its business; install it there, from the same build");
+int missing(const std::string& name) {
+  print_error("there is no " + name + " beside this program or in $PATH",
+              "this is its business; install it there, from the same build");
   return kExitFailure;
 }
 
 }  // namespace
 
-int hand_over_to_image(const std::vector<std::string>& words) {
-  const std::string program = find_image_program();
-  if (program.empty()) return missing();
+int hand_over_to(const std::string& name, const std::vector<std::string>& words) {
+  const std::string program = find_beside(name);
+  if (program.empty()) return missing(name);
   std::vector<std::string> all = {program};
   all.insert(all.end(), words.begin(), words.end());
   execv(program.c_str(), pointers(all).data());
   print_error("cannot run " + program + ": " + std::strerror(errno));
   return kExitFailure;
 }
+
+int hand_over_to_image(const std::vector<std::string>& words) { return hand_over_to(kImage, words); }
 
 bool may_name_image(std::string_view text) {
   for (const std::string_view suffix : {".wasm", ".wat", ".berth"}) {
@@ -73,9 +75,9 @@ bool may_name_image(std::string_view text) {
 }
 
 std::optional<std::string> module_of_image(std::string_view name) {
-  const std::string program = find_image_program();
+  const std::string program = find_beside(kImage);
   if (program.empty()) {
-    missing();
+    missing(kImage);
     return std::nullopt;
   }
   std::vector<std::string> words = {program, "unpack", "--", std::string(name)};

@@ -9,8 +9,9 @@
 
 namespace berth::cli {
 
-// Becomes berth-image with these words: the one beside this program or in $PATH. Returns an exit code only when that
+// Becomes `program` with these words: the one beside this program or in $PATH. Returns an exit code only when that
 // fails, after saying why.
+int hand_over_to(const std::string& program, const std::vector<std::string>& words);
 int hand_over_to_image(const std::vector<std::string>& words);
 
 // Whether `text`, which names no file, may be the name of an image.

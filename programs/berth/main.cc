@@ -27,6 +27,11 @@ int help_command(std::span<char* const> words) {
 int execute(const Command& command, std::span<char* const> words) {
   // It has help of its own.
   if (command.name == "image") return hand_over_to_image({words.begin(), words.end()});
+  if (const std::string program = program_of(command); !program.empty()) {
+    std::vector<std::string> all = {std::string(command.name)};
+    all.insert(all.end(), words.begin(), words.end());
+    return hand_over_to(program, all);
+  }
   for (const std::string_view word : words) {
     if (word == "--help" || word == "-h") {
       Output out;

@@ -25,7 +25,7 @@ OUTSIDE = {
     "openssl/": ("src/digest", "src/oci"),
     "archive": ("src/oci",),
     "curl/": ("src/oci",),
-    "toml++/": ("src/container", "programs/berth-image"),
+    "toml++/": ("src/container", "programs/berth-image", "programs/berth-install"),
 }
 TABLES = "spec"
 
