@@ -24,10 +24,10 @@ class FixedOps {
   FixedOps() {
     for (u32 i = 0; i < wasm::kOpCount; ++i) {
       const wasm::OpInfo& op = wasm::kOpInfo[i];
-      const size_t colon = op.signature.find(':');
+      const size_t colon = op.signature().find(':');
       if (colon == std::string_view::npos || !supported(op.imm)) continue;
       // An address as a result (memory.size) depends on the memory; these are made by hand.
-      const char first = colon + 1 < op.signature.size() ? op.signature[colon + 1] : 'n';
+      const char first = colon + 1 < op.signature().size() ? op.signature()[colon + 1] : 'n';
       if (first != 'a') ops_[slot(first)].push_back(static_cast<Op>(i));
     }
   }
@@ -143,19 +143,19 @@ class BodyGenerator {
     const wasm::OpInfo& info = wasm::info(op);
     const bool in_memory = info.imm == Imm::MemArg || info.imm == Imm::MemArgLane;
     const bool second = in_memory && choices_.once_in(4);
-    const size_t colon = info.signature.find(':');
-    for (const char operand : info.signature.substr(0, colon)) {
+    const size_t colon = info.signature().find(':');
+    for (const char operand : info.signature().substr(0, colon)) {
       operand == 'a' ? address(second, depth + 1) : value(operand, depth + 1);
     }
     opcode(info);
     if (in_memory) memory_argument(info, second);
     if (info.imm == Imm::MemArgLane) out_.byte(choices_.below(16u / info.width));
-    if (info.imm == Imm::Lane) out_.byte(choices_.below(lanes_of(info.mnemonic)));
+    if (info.imm == Imm::Lane) out_.byte(choices_.below(lanes_of(info.mnemonic())));
     if (info.imm == Imm::Shuffle) {
       for (int i = 0; i < 16; ++i) out_.byte(choices_.below(32));
     }
     // Of several results the first is kept.
-    for (size_t extra = colon + 2; extra < info.signature.size(); ++extra) out_.byte(0x1a);
+    for (size_t extra = colon + 2; extra < info.signature().size(); ++extra) out_.byte(0x1a);
   }
   void opcode(const wasm::OpInfo& info) {
     if (info.prefix == 0) {

@@ -38,7 +38,7 @@ void Translator::atomic(Op op, const wasm::MemArgImm& m) {
   const llvm::Align alignment(width);
   auto narrow = [&](Value v) { return ir_.CreateTrunc(v, stored); };
   auto push_extended = [&](Value v) {
-    const wasm::ValType t = about.signature.back() == 'l' ? wasm::kI64 : wasm::kI32;
+    const wasm::ValType t = about.signature().back() == 'l' ? wasm::kI64 : wasm::kI32;
     push(ir_.CreateZExt(v, type(t)), t);
   };
 

@@ -142,7 +142,7 @@ void Translator::wide(Op op) {
 void Translator::numeric(Op op) {
   using llvm::Intrinsic::ID;
   namespace I = llvm::Intrinsic;
-  const bool binary = wasm::info(op).signature.find(':') == 2;
+  const bool binary = wasm::info(op).signature().find(':') == 2;
   const Value b = binary ? pop() : nullptr;
   const Value a = pop();
   llvm::Type* const int32 = ir_.getInt32Ty();

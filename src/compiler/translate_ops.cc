@@ -14,9 +14,9 @@ constexpr bool opens_block(wasm::Op op) {
 constexpr bool is_legacy(wasm::Op op) { return wasm::info(op).feature == wasm::Feature::LegacyExceptions; }
 constexpr bool is_numeric(wasm::Op op) {
   const auto& i = wasm::info(op);
-  return (i.prefix == 0 && i.imm == wasm::Imm::None && i.signature != "*") || (i.prefix == 0xFC && i.code < 8);
+  return (i.prefix == 0 && i.imm == wasm::Imm::None && i.signature() != "*") || (i.prefix == 0xFC && i.code < 8);
 }
-constexpr bool has_result(wasm::Op op) { return !wasm::info(op).signature.ends_with(':'); }
+constexpr bool has_result(wasm::Op op) { return !wasm::info(op).signature().ends_with(':'); }
 
 }  // namespace
 

@@ -42,7 +42,7 @@ std::string immediate(Op op, u32 memory) {
     case Imm::F64: return "1";
     case Imm::None:
     case Imm::Fence: return "";
-    default: ADD_FAILURE() << wasm::info(op).mnemonic; return "";
+    default: ADD_FAILURE() << wasm::info(op).mnemonic(); return "";
   }
 }
 
@@ -51,7 +51,7 @@ std::string function_of(Op op, u32 memory) {
   std::string params, results, operands;
   u32 operand = 0;
   bool after = false;
-  for (const char c : wasm::info(op).signature) {
+  for (const char c : wasm::info(op).signature()) {
     const std::string t = c == 'i'   ? "i32"
                           : c == 'l' ? "i64"
                           : c == 'f' ? "f32"
@@ -64,7 +64,7 @@ std::string function_of(Op op, u32 memory) {
       (after ? results : params) += " " + t;
     if (c != ':' && !after) operands += "local.get " + std::to_string(operand++) + " ";
   }
-  return "(func (param" + params + ") (result" + results + ") " + operands + std::string(wasm::info(op).mnemonic) +
+  return "(func (param" + params + ") (result" + results + ") " + operands + std::string(wasm::info(op).mnemonic()) +
          " " + immediate(op, memory) + ")\n";
 }
 
@@ -74,7 +74,7 @@ std::string all_functions() {
   for (u32 i = 0; i < wasm::kOpCount; ++i) {
     const Op op = static_cast<Op>(i);
     const wasm::OpInfo& about = wasm::info(op);
-    if (about.signature == "*") continue;
+    if (about.signature() == "*") continue;
     const bool has_memory = about.imm == Imm::MemArg || about.imm == Imm::MemArgLane || about.imm == Imm::Memory ||
                             about.imm == Imm::DataMemory;
     for (u32 m = 0; m < (has_memory ? std::size(kMemories) : 1); ++m) text += function_of(op, m);

@@ -13,10 +13,10 @@ namespace {
 
 // The width of a lane, from the shape that the mnemonic starts with.
 u32 shape_bits(wasm::Op op) {
-  const std::string_view name = wasm::info(op).mnemonic;
+  const std::string_view name = wasm::info(op).mnemonic();
   return name[1] == '8' ? 8 : name[1] == '1' ? 16 : name[1] == '3' ? 32 : 64;
 }
-bool shape_is_float(wasm::Op op) { return wasm::info(op).mnemonic[0] == 'f'; }
+bool shape_is_float(wasm::Op op) { return wasm::info(op).mnemonic()[0] == 'f'; }
 
 }  // namespace
 

@@ -84,9 +84,9 @@ bool Translator::vector_float(Op op) {
     default: break;
   }
   const wasm::OpInfo& about = wasm::info(op);
-  if (about.mnemonic[0] != 'f') return false;
-  const u32 bits = about.mnemonic[1] == '3' ? 32 : 64;
-  const Value b = about.signature == "vv:v" ? pop_as(bits, true) : nullptr;
+  if (about.mnemonic()[0] != 'f') return false;
+  const u32 bits = about.mnemonic()[1] == '3' ? 32 : 64;
+  const Value b = about.signature() == "vv:v" ? pop_as(bits, true) : nullptr;
   const Value a = pop_as(bits, true);
   auto compare = [&](CmpInst::Predicate p) { return done(compare_lanes(p, a, b)); };
   auto unary = [&](I::ID id) { return done(fp(ir_.CreateUnaryIntrinsic(id, a))); };

@@ -79,15 +79,15 @@ Translator::Value Translator::multiply_q15(Value a, Value b, bool saturate) {
 bool Translator::vector_integer(Op op) {
   namespace I = llvm::Intrinsic;
   const wasm::OpInfo& about = wasm::info(op);
-  if (about.mnemonic[0] != 'i') return false;
-  u32 bits = about.mnemonic[1] == '8' ? 8 : about.mnemonic[1] == '1' ? 16 : about.mnemonic[1] == '3' ? 32 : 64;
+  if (about.mnemonic()[0] != 'i') return false;
+  u32 bits = about.mnemonic()[1] == '8' ? 8 : about.mnemonic()[1] == '1' ? 16 : about.mnemonic()[1] == '3' ? 32 : 64;
   // Instructions that say what they read by a second shape, "…_i8x16…", read lanes of half or of twice the width.
-  const size_t second = about.mnemonic.find("_i");
-  const bool narrows = about.mnemonic.find(".narrow_") != std::string_view::npos;
+  const size_t second = about.mnemonic().find("_i");
+  const bool narrows = about.mnemonic().find(".narrow_") != std::string_view::npos;
   if (second != std::string_view::npos) bits = narrows ? bits * 2 : bits / 2;
 
-  const bool shifts = about.signature == "vi:v";
-  const bool binary = about.signature == "vv:v";
+  const bool shifts = about.signature() == "vi:v";
+  const bool binary = about.signature() == "vv:v";
   Value amount = shifts ? pop() : nullptr;
   const Value b = binary ? pop_as(bits) : nullptr;
   const Value a = pop_as(bits);

@@ -90,30 +90,27 @@ class Numbers {
  public:
   static constexpr u16 kNone = 0xFFFF;
 
-  explicit Numbers(const FusedRows& rows) {
-    CHECK(rows.instructions.size() < kPlaces / 2);
-    for (u32 id = 0; id < rows.instructions.size(); ++id) {
-      u32 at = place(rows.instructions[id]);
-      while (places_[at].handler != nullptr) at = (at + 1) % kPlaces;
-      places_[at] = {rows.instructions[id], static_cast<u16>(id)};
+  explicit Numbers(std::span<const Handler> instructions) : instructions_(instructions) {
+    CHECK(instructions.size() < kPlaces / 2);
+    for (u32 id = 0; id < instructions.size(); ++id) {
+      u32 at = place(instructions[id]);
+      while (places_[at] != 0) at = (at + 1) % kPlaces;
+      places_[at] = static_cast<u16>(id + 1);
     }
   }
   u16 find(Handler handler) const {
-    for (u32 at = place(handler); places_[at].handler != nullptr; at = (at + 1) % kPlaces)
-      if (places_[at].handler == handler) return places_[at].id;
+    for (u32 at = place(handler); places_[at] != 0; at = (at + 1) % kPlaces)
+      if (instructions_[places_[at] - 1u] == handler) return static_cast<u16>(places_[at] - 1);
     return kNone;
   }
 
  private:
   static constexpr u32 kBits = 11, kPlaces = 1 << kBits;
-  struct Place {
-    Handler handler;
-    u16 id;
-  };
   static u32 place(Handler handler) {
     return static_cast<u32>(reinterpret_cast<u64>(handler) * 0x9E3779B97F4A7C15 >> (64 - kBits));
   }
-  std::array<Place, kPlaces> places_{};
+  const std::span<const Handler> instructions_;
+  std::array<u16, kPlaces> places_{};  // the number and 1, or 0
 };
 
 // The first row of these parts that applies, so that tuned ones are preferred; null when there is none.
@@ -133,7 +130,7 @@ Handler find_row(const FusedRows& rows, u64 hash, std::span<const u16> parts, st
 
 void fuse(std::span<Instruction> code, u32 first_temporary) {
   const FusedRows& rows = fused_rows();
-  static const Numbers numbers(rows);
+  static const Numbers numbers(rows.instructions);
   std::vector<u16> parts(code.size());
   std::ranges::transform(code, parts.begin(), [](const Instruction& i) { return numbers.find(i.handler); });
   for (size_t i = 0; i < code.size(); ++i) {

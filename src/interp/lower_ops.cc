@@ -326,7 +326,7 @@ bool Lowering::on(const ImmOf<op>& imm) {
   if constexpr (makes_nan(op)) {
     if (options_.deterministic_nan) {
       const bool is_vector = result_code(op) == 'v';
-      const bool is_32 = about.mnemonic.starts_with("f32");
+      const bool is_32 = about.mnemonic().starts_with("f32");
       canonicalize(is_vector ? (is_32 ? op_canonical_f32x4 : op_canonical_f64x2)
                    : is_32   ? op_canonical_f32
                              : op_canonical_f64);

@@ -25,7 +25,7 @@ consteval auto operand_type() {
 // An instruction's operands and result as C++ types, `kSkip` operands (an address) left out.
 template <Op kOp, u32 kSkip = 0>
 struct Signature {
-  static constexpr std::string_view kText = wasm::info(kOp).signature;
+  static constexpr std::string_view kText = wasm::info(kOp).signature();
   static constexpr size_t kColon = kText.find(':');
   static constexpr size_t kParams = kColon - kSkip;
   static constexpr size_t kResults = kText.size() - kColon - 1;
@@ -62,7 +62,7 @@ template <Op kOp>
 consteval bool has_semantics() {
   constexpr const wasm::OpInfo& kInfo = wasm::info(kOp);
   using wasm::Imm;
-  if constexpr (kInfo.signature == "*" || kInfo.signature.find(':') == 0) {
+  if constexpr (kInfo.signature() == "*" || kInfo.signature().find(':') == 0) {
     return true;  // context, constants, drops and fences: nothing to compute
   } else if constexpr (kInfo.prefix == 0xFE) {
     if constexpr (kOp == Op::MemoryAtomicNotify || kOp == Op::MemoryAtomicWait32 || kOp == Op::MemoryAtomicWait64) {

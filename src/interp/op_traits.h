@@ -40,18 +40,18 @@ struct TypeOf<'a'> {
 
 // Number of operands in the signature.
 constexpr u32 operand_count(wasm::Op op) {
-  const std::string_view s = wasm::info(op).signature;
+  const std::string_view s = wasm::info(op).signature();
   const size_t colon = s.find(':');
   return colon == s.npos ? 0 : static_cast<u32>(colon);
 }
-constexpr char operand_code(wasm::Op op, u32 index) { return wasm::info(op).signature[index]; }
+constexpr char operand_code(wasm::Op op, u32 index) { return wasm::info(op).signature()[index]; }
 constexpr char result_code(wasm::Op op) {
-  const std::string_view s = wasm::info(op).signature;
+  const std::string_view s = wasm::info(op).signature();
   const size_t colon = s.find(':');
   return colon == s.npos || colon + 1 >= s.size() ? '\0' : s[colon + 1];
 }
 constexpr u32 result_count(wasm::Op op) {
-  const std::string_view s = wasm::info(op).signature;
+  const std::string_view s = wasm::info(op).signature();
   const size_t colon = s.find(':');
   return colon == s.npos ? 0 : static_cast<u32>(s.size() - colon - 1);
 }
@@ -66,7 +66,7 @@ constexpr bool is_scalar_code(char c) { return c == 'i' || c == 'l' || c == 'f' 
 // Scalar instructions without memory: one-byte opcodes and saturating truncations.
 constexpr bool is_scalar_numeric(wasm::Op op) {
   const auto& i = wasm::info(op);
-  return (i.prefix == 0 || (i.prefix == 0xFC && i.code < 8)) && i.imm == wasm::Imm::None && i.signature != "*" &&
+  return (i.prefix == 0 || (i.prefix == 0xFC && i.code < 8)) && i.imm == wasm::Imm::None && i.signature() != "*" &&
          operand_count(op) > 0 && result_count(op) == 1;
 }
 constexpr bool is_binary(wasm::Op op) { return is_scalar_numeric(op) && operand_count(op) == 2; }
@@ -101,7 +101,7 @@ constexpr bool traps(wasm::Op op) {
 
 // Arithmetic on floats whose NaN results may differ between machines (specification: NaN propagation).
 constexpr bool makes_nan(wasm::Op op) {
-  const std::string_view mnemonic = wasm::info(op).mnemonic;
+  const std::string_view mnemonic = wasm::info(op).mnemonic();
   const size_t dot = mnemonic.find('.');
   if (mnemonic[0] != 'f' || dot == mnemonic.npos) return false;
   constexpr std::string_view kArithmetic[] = {"add",
@@ -141,7 +141,7 @@ template <wasm::Op op>
 constexpr auto memory_type() {
   constexpr auto& i = wasm::info(op);
   constexpr char v = is_load(op) ? result_code(op) : operand_code(op, 1);
-  constexpr bool is_signed = i.mnemonic.ends_with("_s");
+  constexpr bool is_signed = i.mnemonic().ends_with("_s");
   if constexpr (v == 'f')
     return f32{};
   else if constexpr (v == 'd')

@@ -56,7 +56,7 @@ void check_lanes(F expected) {
       const Lanes got = as<Lanes>(run<kOp>(a, b));
       for (u32 i = 0; i < kCount; ++i) {
         ASSERT_EQ(got[i], static_cast<decltype(got[i] + 0)>(expected(as<Lanes>(a)[i], as<Lanes>(b)[i])))
-            << wasm::info(kOp).mnemonic << " lane " << i;
+            << wasm::info(kOp).mnemonic() << " lane " << i;
       }
     }
   }

@@ -273,7 +273,7 @@ CodePrinter::Arity CodePrinter::arity_of_type(wasm::TypeIdx type, u32 more) cons
 }
 
 CodePrinter::Arity CodePrinter::arity_of(Op op) const {
-  const std::string_view s = wasm::info(op).signature;
+  const std::string_view s = wasm::info(op).signature();
   if (s != "*") {
     const auto colon = static_cast<u32>(s.find(':'));
     return {colon, static_cast<u32>(s.size()) - colon - 1};
@@ -391,7 +391,7 @@ bool CodePrinter::instruction(Op op, const I& imm) {
       }
       delegated = pop_label();
     }
-    scratch_ = wasm::info(op).mnemonic;
+    scratch_ = wasm::info(op).mnemonic();
     immediate(scratch_, op, imm);
     if (op == Op::Delegate) {
       push_label(delegated);
@@ -452,7 +452,7 @@ bool CodePrinter::plain(Arity arity, const std::string& head) {
 }
 
 bool CodePrinter::block(Op op, const wasm::BlockType& type, const wasm::TryTableImm* handlers) {
-  std::string head(wasm::info(op).mnemonic);
+  std::string head(wasm::info(op).mnemonic());
   const std::string_view name = new_label();
   if (!name.empty()) head += ' ', append_id(head, name);
   block_type(head, type);

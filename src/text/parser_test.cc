@@ -139,9 +139,9 @@ TEST(Parser, WritesInstructions) {
 TEST(Parser, EveryInstructionHasAWord) {
   for (u32 i = 0; i < wasm::kOpCount; ++i) {
     const auto op = static_cast<wasm::Op>(i);
-    const Word w = find_word(wasm::info(op).mnemonic);
-    ASSERT_TRUE(is_op(w)) << wasm::info(op).mnemonic;
-    EXPECT_EQ(wasm::info(as_op(w)).mnemonic, wasm::info(op).mnemonic);
+    const Word w = find_word(wasm::info(op).mnemonic());
+    ASSERT_TRUE(is_op(w)) << wasm::info(op).mnemonic();
+    EXPECT_EQ(wasm::info(as_op(w)).mnemonic(), wasm::info(op).mnemonic());
   }
 }
 

@@ -334,7 +334,7 @@ std::string FunctionValidator::mnemonic() const {
   if (prefixed) code = reader.leb_u32();
   for (const wasm::OpInfo& i : wasm::kOpInfo)
     if (prefixed ? i.prefix == first && i.code == code : i.prefix == 0 && i.code == code)
-      return std::string(i.mnemonic);
+      return std::string(i.mnemonic());
   constexpr char kHex[] = "0123456789abcdef";
   std::string hex{kHex[first >> 4], kHex[first & 15]};
   if (prefixed) hex += " " + std::to_string(code);
@@ -343,7 +343,7 @@ std::string FunctionValidator::mnemonic() const {
 
 bool FunctionValidator::missing_feature(Op op) {
   const wasm::OpInfo& i = wasm::info(op);
-  return error(feature_error(i.mnemonic, i.feature));
+  return error(feature_error(i.mnemonic(), i.feature));
 }
 
 bool FunctionValidator::unknown(ErrorCode code, u64 index, u64 count, const char* what) {
@@ -399,13 +399,13 @@ struct ConstantVisitor {
     if constexpr (O == Op::End) {
       return v.on<O>(imm);
     } else if constexpr (!i.constant) {
-      return v.error(ErrorCode::ConstantExpressionRequired, std::string(i.mnemonic) + " is not constant");
+      return v.error(ErrorCode::ConstantExpressionRequired, std::string(i.mnemonic()) + " is not constant");
     } else {
       if constexpr (O == Op::I32Add || O == Op::I32Sub || O == Op::I32Mul || O == Op::I64Add || O == Op::I64Sub ||
                     O == Op::I64Mul) {
         if (!v.features_.has(wasm::Feature::ExtendedConst)) {
           return v.error(ErrorCode::ConstantExpressionRequired,
-                         std::string(i.mnemonic) + " needs the feature extended-const");
+                         std::string(i.mnemonic()) + " needs the feature extended-const");
         }
       }
       if constexpr (O == Op::GlobalGet) {

@@ -112,7 +112,7 @@ class FunctionValidator {
       if (!features_.has(i.feature)) [[unlikely]]
         return missing_feature(O);
     }
-    if constexpr (i.signature == "*") {
+    if constexpr (i.signature() == "*") {
       return op(OpTag<O>{}, imm);
     } else {
       return simple<O>(imm);
@@ -159,7 +159,7 @@ class FunctionValidator {
       if (!check_elem(imm.elem)) [[unlikely]]
         return false;
     } else if constexpr (std::is_same_v<Imm, wasm::LaneImm>) {
-      constexpr u32 lanes = lane_count(i.mnemonic);
+      constexpr u32 lanes = lane_count(i.mnemonic());
       if (imm.lane >= lanes) [[unlikely]]
         return bad_lane(imm.lane, lanes);
     } else if constexpr (std::is_same_v<Imm, wasm::ShuffleImm>) {
@@ -168,7 +168,7 @@ class FunctionValidator {
           return bad_lane(lane, 32);
     }
 
-    constexpr Signature sig = parse_signature(i.signature);
+    constexpr Signature sig = parse_signature(i.signature());
     ValType* args = sp_ - sig.param_count;
     bool fits = sp_ - base_ >= static_cast<ptrdiff_t>(sig.param_count);
     for (u32 n = 0; n < sig.param_count; ++n) fits = fits && same(args[n], signature_type(sig.params[n], address));

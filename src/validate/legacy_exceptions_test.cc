@@ -24,7 +24,7 @@ struct Printer {
   std::string text;
   template <Op O>
   bool on(const ImmOf<O>& imm) {
-    text += (text.empty() ? "" : " ") + std::string(wasm::info(O).mnemonic);
+    text += (text.empty() ? "" : " ") + std::string(wasm::info(O).mnemonic());
     if constexpr (std::is_same_v<ImmOf<O>, wasm::LabelImm>) text += " " + std::to_string(imm.label.value);
     if constexpr (std::is_same_v<ImmOf<O>, wasm::LocalImm>) text += " " + std::to_string(imm.local.value);
     if constexpr (O == Op::TryTable) {

@@ -71,7 +71,7 @@ struct Names {
   std::string name;
   template <Op O>
   bool on(const ImmOf<O>&) {
-    name = info(O).mnemonic;
+    name = info(O).mnemonic();
     return true;
   }
 };
@@ -96,8 +96,8 @@ TEST(DecodeOp, KnowsEveryRowOfTheTable) {
     }
     CodeReader reader(bytes);
     Names names;
-    ASSERT_TRUE(decode_op(reader, names)) << i.mnemonic;
-    EXPECT_EQ(names.name, i.mnemonic);
+    ASSERT_TRUE(decode_op(reader, names)) << i.mnemonic();
+    EXPECT_EQ(names.name, i.mnemonic());
   }
 }
 

@@ -1,6 +1,7 @@
 // Instructions and their immediates, expanded from spec/opcodes.def. Constants only.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string_view>
 
@@ -61,23 +62,44 @@ enum class Imm : u8 {
   Fence,
 };
 
+namespace detail {
+// Mnemonic and signature of each instruction, one after the other: a table of offsets needs no relocation at start.
+inline constexpr char kOpTexts[] =
+#define BERTH_OP(id, prefix, code, mnemonic, imm, sig, feature, width, constant) mnemonic sig
+#include "spec/opcodes.def"
+#undef BERTH_OP
+    ;
+static_assert(sizeof kOpTexts < 0x10000);
+}  // namespace detail
+
 struct OpInfo {
   u8 prefix;
   u16 code;
-  std::string_view mnemonic;
+  u8 mnemonic_size, signature_size;
   Imm imm;
-  std::string_view signature;
   Feature feature;
   u8 width;
   bool constant;
+  u16 text = 0;  // offset in kOpTexts
+
+  constexpr std::string_view mnemonic() const { return {detail::kOpTexts + text, mnemonic_size}; }
+  constexpr std::string_view signature() const { return {detail::kOpTexts + text + mnemonic_size, signature_size}; }
 };
 
-inline constexpr OpInfo kOpInfo[kOpCount] = {
+inline constexpr std::array<OpInfo, kOpCount> kOpInfo = [] {
+  std::array<OpInfo, kOpCount> table = {{
 #define BERTH_OP(id, prefix, code, mnemonic, imm, sig, feature, width, constant) \
-  {prefix, code, mnemonic, Imm::imm, sig, Feature::feature, width, constant != 0},
+  {prefix, code, sizeof mnemonic - 1, sizeof sig - 1, Imm::imm, Feature::feature, width, constant != 0},
 #include "spec/opcodes.def"
 #undef BERTH_OP
-};
+  }};
+  u16 text = 0;
+  for (OpInfo& op : table) {
+    op.text = text;
+    text = static_cast<u16>(text + op.mnemonic_size + op.signature_size);
+  }
+  return table;
+}();
 constexpr const OpInfo& info(Op op) { return kOpInfo[static_cast<u32>(op)]; }
 
 // Immediates, one struct a shape. Spans point into the bytes that were read.
