@@ -91,6 +91,8 @@ llvm::FunctionType* Partition::function_type(const wasm::FuncType& type) const {
 void Partition::set_attributes(llvm::Function& f) const {
   f.addFnAttr("target-cpu", plan_.target.cpu);
   f.addFnAttr("target-features", plan_.target.features);
+  // Without it LLVM takes the widest registers there are, whatever the CPU prefers.
+  f.addFnAttr("min-legal-vector-width", "0");
   f.addFnAttr("probe-stack", "inline-asm");
   f.setUWTableKind(llvm::UWTableKind::Async);
   f.addParamAttr(0, llvm::Attribute::NonNull);

@@ -33,6 +33,7 @@
 #include <llvm/Transforms/Vectorize/VectorCombine.h>
 
 #include "compiler/checks.h"
+#include "compiler/hoist_loads.h"
 #include "compiler/version_loops.h"
 
 namespace berth::compiler {
@@ -83,9 +84,12 @@ void add_scalar(FunctionPassManager& passes, const wasm::Module& wasm) {
 }
 
 void add_vectorization(FunctionPassManager& passes) {
+  // Headers that were too large to be copied have lost their checks.
+  passes.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LoopRotatePass()));
   passes.addPass(llvm::LoopSimplifyPass());
   passes.addPass(llvm::LCSSAPass());
   passes.addPass(VersionLoops());
+  passes.addPass(HoistLoads());
   passes.addPass(llvm::LoopVectorizePass());
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::SimplifyCFGPass(

@@ -76,6 +76,50 @@ TEST(Patterns, ArraysAtFixedAddressesNeedNoPreciseLoop) {
   EXPECT_EQ(count(ir, "volatile"), 0u) << ir;
 }
 
+// A difference of neighbours as clang unrolls it: the loop is left in its middle, and each half uses what the other has
+// loaded, beyond a store.
+TEST(Patterns, UnrolledDifferencesAreVectorized) {
+  const std::string ir = optimized(R"((memory 100)
+    (func (local $row i32) (local $at i32) (local $i i32) (local $before f64) (local $here f64)
+      (loop $rows
+        (local.set $before (f64.load (i32.add (local.get $row) (i32.const 771936))))
+        (local.set $i (i32.const 0))
+        (block $out
+          (loop $next
+            (local.set $at (i32.add (local.get $row) (local.get $i)))
+            (f64.store (i32.add (local.get $at) (i32.const 3944))
+              (f64.sub (f64.load (i32.add (local.get $at) (i32.const 3944)))
+                (f64.sub (local.tee $here (f64.load (i32.add (local.get $at) (i32.const 771944))))
+                         (local.get $before))))
+            (br_if $out (i32.eq (local.get $i) (i32.const 1904)))
+            (f64.store (i32.add (local.get $at) (i32.const 3952))
+              (f64.sub (f64.load (i32.add (local.get $at) (i32.const 3952)))
+                (f64.sub (local.tee $before (f64.load (i32.add (local.get $at) (i32.const 771952))))
+                         (local.get $here))))
+            (local.set $i (i32.add (local.get $i) (i32.const 16)))
+            (br $next)))
+        (br_if $rows (i32.ne (local.tee $row (i32.add (local.get $row) (i32.const 1920))) (i32.const 384000))))))");
+  EXPECT_GT(count(ir, "fsub <4 x double>"), 0u) << ir;
+}
+
+// Where a store may write what the next turn uses, it must be loaded after it.
+TEST(Patterns, LoadsStayBehindStoresToTheSamePlace) {
+  const std::string ir = optimized(R"((memory 100) (func (local $i i32) (local $before f64)
+    (loop $next
+      (f64.store offset=1024 (local.get $i) (f64.add (local.get $before) (f64.load offset=90000 (local.get $i))))
+      (local.set $before (f64.load offset=1020 (local.get $i)))
+      (br_if $next (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 8000))))))");
+  EXPECT_EQ(count(ir, "x double>"), 0u) << ir;
+  EXPECT_LT(ir.find("store double"), ir.find("load double", ir.find("store double"))) << ir;
+}
+
+// Where wide registers cost more than they bring, as LLVM has it.
+TEST(Patterns, VectorsAreAsWideAsTheCpuPrefers) {
+  const std::string ir = optimized(kAxpy, "sapphirerapids");
+  EXPECT_GT(count(ir, "fmul <4 x double>"), 0u) << ir;
+  EXPECT_EQ(count(ir, "fmul <8 x double>"), 0u) << ir;
+}
+
 TEST(Patterns, OneAccessChecksForItsNeighbours) {
   const std::string ir = optimized(R"((memory 1) (func (param $p i32) (result i32)
     (i32.add (i32.load (local.get $p)) (i32.add (i32.load offset=4 (local.get $p)) (i32.load offset=8 (local.get $p))))))");
