@@ -26,7 +26,13 @@ constexpr Option kRunOptions[] = {
     {.name = "--inherit-env", .help = "grant all of our own environment variables"},
     {.name = "--tcp-listen",
      .value = "ADDRESS:PORT",
-     .help = "grant a socket that listens there; $BERTH_LISTEN_FD is the\nfirst one's number in the guest"},
+     .help = "grant a socket that listens there; $BERTH_LISTEN_FD is the\nfirst one's number in a module; components "
+             "may listen there"},
+    {.name = "--allow-net",
+     .value = "HOST[:PORT[-PORT]]",
+     .help = "let a component look HOST up, connect and send there: a name,\n*.name, an address, a network as "
+             "10.0.0.0/8, or *"},
+    {.name = "--udp-bind", .value = "ADDRESS:PORT", .help = "let a component bind UDP sockets there, and answer"},
     {.name = "--invoke",
      .value = "FUNCTION",
      .help = "call this export instead of the program; the arguments are\nits parameters, its results are printed"},

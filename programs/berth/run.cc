@@ -15,6 +15,7 @@
 #include "berth/values.h"
 #include "cli/output.h"
 #include "engine/demangle.h"
+#include "hostio/socket.h"
 #include "runtime/deadline.h"
 #include "wasi_p1/wasi.h"
 
@@ -40,6 +41,7 @@ class Run {
   OrStop<Prepared> load(const std::string& path);
   OrStop<Prepared> prepare(std::shared_ptr<const wasm::Module> module);
   OrStop<> preload();
+  OrStop<> open_listeners(wasi_p1::WasiConfig& config);
   OrStop<> define_wasi();
   OrStop<Instance*> instantiate(const Prepared& module, std::string_view path);
   OrStop<int> call_program(Instance& instance);
@@ -76,12 +78,31 @@ OrStop<Prepared> Run::prepare(std::shared_ptr<const wasm::Module> module) {
   return std::move(*prepared);
 }
 
+OrStop<> Run::open_listeners(wasi_p1::WasiConfig& config) {
+  for (const std::string& address : grants_.listening) {
+    auto listener = hostio::listen_tcp(address);
+    if (!listener) {
+      if (listener.error().kind() == ErrorKind::Usage) {
+        return stop(
+            UsageError{"--tcp-listen: " + listener.error().detail(), "for example --tcp-listen 127.0.0.1:8080"});
+      }
+      return stop("--tcp-listen: " + listener.error().to_string());
+    }
+    if (arguments_.has("--drain")) termination::close_at_drain(listener->fd());
+    config.listeners.push_back(std::move(*listener));
+  }
+  // The specification gives sockets no names to be found by.
+  if (!config.listeners.empty())
+    config.environment.push_back("BERTH_LISTEN_FD=" + std::to_string(3 + config.directories.size()));
+  return {};
+}
+
 OrStop<> Run::define_wasi() {
   wasi_p1::WasiConfig config;
   config.args = std::move(grants_.args);
   config.environment = std::move(grants_.environment);
   config.directories = std::move(grants_.directories);
-  config.listeners = std::move(grants_.listeners);
+  TRY(open_listeners(config));
   auto context = wasi_p1::WasiContext::create(std::move(config));
   if (context) {
     wasi_ = std::move(*context);
@@ -236,7 +257,7 @@ OrStop<int> Run::run() {
     path_ = std::move(*module);
   }
   grants_ = TRY(read_run_grants(arguments_, path_));
-  const bool has_grants = !grants_.directories.empty() || !grants_.listeners.empty();
+  const bool has_grants = !grants_.directories.empty() || !grants_.listening.empty();
   if (std::getenv("BERTH_VERBOSE") != nullptr)
     options_.config.background_note = [](const std::string& note) { print_message("berth: " + note, ""); };
   std::vector<u8> component;
@@ -244,6 +265,11 @@ OrStop<int> Run::run() {
                               !arguments_.has("--tier"), options_.config, &component);
   if (!component.empty()) return run_component(arguments_, options_, std::move(grants_), path_, std::move(component));
   if (!decoded) return std::unexpected(Stop{load_error(decoded.error())});
+  for (const std::string_view option : {"--allow-net", "--udp-bind"}) {
+    if (arguments_.has(option))
+      return stop(UsageError{std::string(option) + " is for components, and " + printable(path_) + " is a module",
+                             "modules get sockets that listen already: --tcp-listen ADDRESS:PORT"});
+  }
   auto engine = engine::Engine::create(options_.config);
   if (!engine) return stop(engine.error().to_string());
   engine_ = std::move(*engine);

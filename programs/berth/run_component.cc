@@ -18,7 +18,6 @@ OrStop<> refuse_module_options(const Arguments& arguments, const std::string& pa
   static constexpr std::pair<std::string_view, std::string_view> kOptions[] = {
       {"--invoke", "it runs what the component exports as wasi:cli/run"},
       {"--preload", "a component brings its modules along"},
-      {"--tcp-listen", "components open their sockets themselves"},
       {"--artifact", "native code of components is kept in the cache only"},
   };
   for (const auto& [option, why] : kOptions) {
@@ -62,6 +61,17 @@ OrStop<> ComponentRun::define_wasi(RunGrants grants) {
   config.args = std::move(grants.args);
   config.environment = std::move(grants.environment);
   config.directories = std::move(grants.directories);
+  const auto allow = [&](std::string_view option,
+                         Result<> (hostio::NetworkGrants::*how)(std::string_view)) -> OrStop<> {
+    for (const std::string_view rule : arguments_.values(option)) {
+      if (auto allowed = (config.network.*how)(rule); !allowed)
+        return stop(UsageError{std::string(option) + ": " + allowed.error().detail(), {}});
+    }
+    return {};
+  };
+  TRY(allow("--allow-net", &hostio::NetworkGrants::allow));
+  TRY(allow("--tcp-listen", &hostio::NetworkGrants::allow_listening));
+  TRY(allow("--udp-bind", &hostio::NetworkGrants::allow_udp_binding));
   auto context = wasi_p2::Context::create(std::move(config));
   if (context) {
     wasi_ = std::move(*context);
@@ -75,13 +85,29 @@ OrStop<> ComponentRun::define_wasi(RunGrants grants) {
 
 std::unexpected<Stop> ComponentRun::missing(const Error& error) {
   std::string message = printable(path_) + " needs what nothing here provides:";
-  std::string_view rest = error.detail();
+  // Of each interface its name and the first things that lack.
+  constexpr size_t kShown = 3;
+  std::string_view rest = error.detail(), interface;
+  size_t count = 0;
+  const auto end_of_interface = [&] {
+    if (count > kShown) message += ", and " + std::to_string(count - kShown) + " more";
+  };
   while (!rest.empty()) {
     const size_t comma = rest.find(", ");
-    message += "\n  " + printable(rest.substr(0, comma));
+    const std::string_view name = rest.substr(0, comma);
     rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 2);
+    const size_t hash = name.find('#');
+    if (count == 0 || name.substr(0, hash) != interface) {
+      end_of_interface();
+      count = 0;
+      interface = name.substr(0, hash);
+      message += "\n  " + printable(interface) + (hash == std::string_view::npos ? "" : ":");
+    }
+    if (++count <= kShown && hash != std::string_view::npos)
+      message += (count == 1 ? " " : ", ") + printable(name.substr(hash + 1));
   }
-  return stop(message, "Berth provides wasi:cli, clocks, filesystem, io and random in their versions 0.2");
+  end_of_interface();
+  return stop(message, "Berth provides wasi:cli, clocks, filesystem, io, random and sockets in their versions 0.2");
 }
 
 std::unexpected<Stop> ComponentRun::fail_with(const runtime::InstantiationFailure& failure) {

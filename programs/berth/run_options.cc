@@ -6,12 +6,10 @@
 #include <cstdlib>
 
 #include "berth/commands.h"
-#include "berth/termination.h"
 #include "cli/output.h"
 #include "cli/units.h"
 #include "engine/backtrace.h"
 #include "engine/demangle.h"
-#include "hostio/socket.h"
 
 namespace berth::cli {
 
@@ -98,20 +96,7 @@ OrStop<RunGrants> read_run_grants(const Arguments& arguments, const std::string&
     if (!grant) return stop(UsageError{"--dir: " + grant.error().detail(), {}});
     g.directories.push_back(std::move(*grant));
   }
-  for (const auto text : arguments.values("--tcp-listen")) {
-    auto listener = hostio::listen_tcp(text);
-    if (!listener) {
-      if (listener.error().kind() == ErrorKind::Usage) {
-        return stop(
-            UsageError{"--tcp-listen: " + listener.error().detail(), "for example --tcp-listen 127.0.0.1:8080"});
-      }
-      return stop("--tcp-listen: " + listener.error().to_string());
-    }
-    if (arguments.has("--drain")) termination::close_at_drain(listener->fd());
-    g.listeners.push_back(std::move(*listener));
-  }
-  // The specification gives sockets no names to be found by.
-  if (!g.listeners.empty()) g.environment.push_back("BERTH_LISTEN_FD=" + std::to_string(3 + g.directories.size()));
+  for (const auto text : arguments.values("--tcp-listen")) g.listening.emplace_back(text);
   return g;
 }
 

@@ -11,7 +11,6 @@
 
 #include "cli/options.h"
 #include "engine/engine.h"
-#include "hostio/file.h"
 #include "hostio/grants.h"
 #include "runtime/store.h"
 
@@ -42,9 +41,9 @@ struct RunGrants {
   std::vector<std::string> args;         // the program's name first
   std::vector<std::string> environment;  // "NAME=value"
   std::vector<hostio::DirectoryGrant> directories;
-  std::vector<hostio::File> listeners;
+  std::vector<std::string> listening;  // "ADDRESS:PORT" of --tcp-listen
 };
-// Opens the listening sockets. `path` is what is run.
+// `path` is what is run.
 OrStop<RunGrants> read_run_grants(const Arguments& arguments, const std::string& path);
 
 // What messages call a module; empty when it has no name.

@@ -52,9 +52,9 @@ hostio::Io<std::vector<u32>> State::wait(std::span<Waitable* const> sources, boo
     size_t fd = 0;
     for (size_t i = 0; i < sources.size(); ++i) {
       const Wants& w = wanted[i];
-      bool is_ready = w.is_ready || (w.deadline && *w.deadline <= now);
-      if (w.fd >= 0 && fds[fd++].revents != 0) is_ready = sources[i]->woken();
-      if (is_ready) ready.push_back(static_cast<u32>(i));
+      bool has_come = w.deadline && *w.deadline <= now;
+      if (w.fd >= 0 && fds[fd++].revents != 0) has_come = true;
+      if (w.is_ready || (has_come && sources[i]->woken())) ready.push_back(static_cast<u32>(i));
     }
     if (!ready.empty() || !may_wait) return ready;
   }

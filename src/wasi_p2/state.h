@@ -46,6 +46,7 @@ struct State {
   std::vector<std::string> args;
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<Preopen> preopens;
+  hostio::NetworkGrants network;
   Ref<SharedFile> standard[3];  // null: not open
   hostio::PollWaiter waiter;
   const std::atomic<u32>* store_interrupt = nullptr;
@@ -96,5 +97,9 @@ std::span<const component::HostInterface> cli_interfaces();
 std::span<const component::HostInterface> clock_interfaces();
 std::span<const component::HostInterface> random_interfaces();
 std::span<const component::HostInterface> filesystem_interfaces();
+std::span<const component::HostInterface> network_interfaces();
+std::span<const component::HostInterface> tcp_interfaces();
+std::span<const component::HostInterface> udp_interfaces();
+std::span<const component::HostInterface> name_interfaces();
 
 }  // namespace berth::wasi_p2

@@ -1,6 +1,9 @@
 #include "wasi_p2/streams.h"
 
+#include <algorithm>
+
 #include "base/result.h"
+#include "hostio/socket.h"
 
 namespace berth::wasi_p2 {
 
@@ -22,6 +25,9 @@ void set_nonblocking(hostio::File& file) {
   // Changes nothing outside of the object.
   static_cast<void>(file.set_status(status));
 }
+
+// A connection that has ended needs no end.
+void shut_writing(const hostio::File& socket) { static_cast<void>(hostio::shutdown(socket, false, true)); }
 
 }  // namespace
 
@@ -95,9 +101,19 @@ Streamed<> SharedFile::push(hostio::Waiter& waiter) {
     }
     sent_ += *n;
   }
+  if (pending_.empty()) return {};
   pending_.clear();
   sent_ = 0;
+  if (has_ended_writing_) shut_writing(file);
   return {};
+}
+
+void SharedFile::end_writing(hostio::Waiter& waiter) {
+  if (has_ended_writing_) return;
+  has_ended_writing_ = true;
+  // An error is what the other side would see as an end, too.
+  static_cast<void>(push(waiter));
+  if (!has_pending()) shut_writing(file);
 }
 
 Streamed<> SharedFile::write(std::span<const u8> bytes, hostio::Waiter& waiter) {
@@ -119,8 +135,15 @@ Wants DescriptorInput::wants() {
 }
 
 Streamed<size_t> DescriptorInput::read_some(std::span<u8> out) {
-  if (!file_) return closed();
+  if (!file_ || file_->has_ended_reading()) return closed();
   set_nonblocking(file_->file);
+  // A FIFO that was opened by its name looks ended until somebody has opened it for writing.
+  if (domain == Domain::Filesystem && file_->file.type() == hostio::FileType::Fifo) {
+    pollfd entry{file_->file.fd(), POLLIN, 0};
+    const auto ready = waiter_.wait(std::span(&entry, 1), 0);
+    if (!ready) return failed(ready.error());
+    if (*ready == 0) return size_t{0};
+  }
   const iovec buffer = to_iovec(out);
   const auto n = file_->file.read(std::span(&buffer, 1), waiter_);
   if (!n && n.error() == Errno::Again) return size_t{0};
@@ -140,7 +163,7 @@ bool DescriptorOutput::woken() {
 }
 
 Streamed<u64> DescriptorOutput::capacity() {
-  if (!file_) return closed();
+  if (!file_ || file_->has_ended_writing()) return closed();
   TRY(push());
   return file_->has_pending() ? 0 : kStreamCapacity;
 }

@@ -33,7 +33,8 @@ using Streamed = std::expected<T, StreamFailure>;
 inline std::unexpected<StreamFailure> closed() { return std::unexpected(StreamFailure{}); }
 inline std::unexpected<StreamFailure> failed(hostio::Errno e) { return std::unexpected(StreamFailure{false, e}); }
 
-// What somebody who waits looks at: one of these at most, or nothing when there is no need to wait.
+// What somebody who waits looks at: a descriptor, a moment, or whichever comes first; nothing when there is no need to
+// wait.
 struct Wants {
   bool is_ready = false;
   int fd = -1;
@@ -136,9 +137,16 @@ class SharedFile final : public Resource {
   Streamed<> push(hostio::Waiter& waiter);
   bool has_pending() const { return sent_ < pending_.size(); }
 
+  // Of a socket: nothing more is read; nothing more is written, once what is kept has gone out.
+  void end_reading() { has_ended_reading_ = true; }
+  void end_writing(hostio::Waiter& waiter);
+  bool has_ended_reading() const { return has_ended_reading_; }
+  bool has_ended_writing() const { return has_ended_writing_; }
+
  private:
   std::string pending_;
   size_t sent_ = 0;
+  bool has_ended_reading_ = false, has_ended_writing_ = false;
 };
 
 // From a position on, which only this stream moves.

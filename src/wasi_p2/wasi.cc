@@ -61,6 +61,7 @@ Result<std::unique_ptr<Context>> Context::create(Config config) {
     auto directory = TRY(hostio::Directory::grant(g.host_path, {.writable = !g.read_only, .devices = g.devices}));
     state->preopens.push_back({make<SharedDirectory>(std::move(directory)), std::move(g.guest_path)});
   }
+  state->network = std::move(config.network);
   u8 key[sizeof state->hash_key];
   if (auto filled = hostio::fill_random(key); !filled)
     return fail(os_error(static_cast<int>(filled.error()), "cannot get random numbers"));
@@ -89,7 +90,8 @@ void add_to_linker(component::Linker& linker, component::Store& store, runtime::
   std::vector<std::optional<cm::ParsedName>> imports;
   for (const cm::NamedExtern& import : component.type->imports) imports.push_back(cm::parse_name(import.name));
   for (const auto interfaces :
-       {io_interfaces(), cli_interfaces(), clock_interfaces(), random_interfaces(), filesystem_interfaces()}) {
+       {io_interfaces(), cli_interfaces(), clock_interfaces(), random_interfaces(), filesystem_interfaces(),
+        network_interfaces(), tcp_interfaces(), udp_interfaces(), name_interfaces()}) {
     for (const component::HostInterface& interface : interfaces) {
       const auto name = cm::parse_name(interface.name);
       if (std::ranges::any_of(imports, [&](const auto& import) { return is_same_interface(import, name); }))

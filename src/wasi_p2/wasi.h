@@ -12,6 +12,9 @@
 //  - What is written to pipes, terminals and sockets and cannot go out at once is kept, and check-write gives 0 until
 //  it
 //    has. Nothing written to the standard streams is lost at the end (Context::finish).
+//  - A name that may be looked up may be reached at the addresses that it turned out to have. Who may reach anything
+//  may
+//    bind ports that the system chooses, without listening there.
 //  - A resource may be dropped before its children (the pollables and streams made from it), which keep working.
 //  - Names of files that are not UTF-8 cannot be passed: reading them fails with illegal-byte-sequence.
 //
@@ -25,6 +28,7 @@
 
 #include "component/store.h"
 #include "hostio/grants.h"
+#include "hostio/network.h"
 
 namespace berth::wasi_p2 {
 
@@ -32,6 +36,7 @@ struct Config {
   std::vector<std::string> args;         // the program's name first
   std::vector<std::string> environment;  // "NAME=value"
   std::vector<hostio::DirectoryGrant> directories;
+  hostio::NetworkGrants network;
   hostio::StandardStream input, output, error_output;
   // How often a waiting guest looks whether its store was interrupted. Zero for those who call
   // Context::interrupt, too: then a waiting guest costs nothing at all.

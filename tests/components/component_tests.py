@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Runs one case: component_tests.py CASE --berth BERTH. `component_tests.py list` prints all of them.
+
+Each case makes a component of a program of guests/ that uses WASI 0.2 directly (see componentize.py), and runs it under
+berth in the interpreter and as native code. Exits 77 where it cannot run.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import componentize
+
+GUESTS = Path(__file__).resolve().parent / "guests"
+EXIT_SKIPPED, EXIT_TRAP = 77, 134
+CASES = {}
+
+
+def case(function):
+    CASES[function.__name__] = function
+    return function
+
+
+class Guest:
+    def __init__(self, berth, tier, folder):
+        self.berth, self.tier, self.folder = berth, tier, folder
+
+    def build(self, name, version="0.2.0"):
+        output = self.folder.parent / f"{name}-{version}.wat"
+        return output if output.exists() else componentize.build([GUESTS / f"{name}.c"], output, version)
+
+    def run(self, name, *args, options=(), expect=0, version="0.2.0", **more):
+        command = [str(self.berth), "run", "--tier", self.tier, *options, str(self.build(name, version)), *args]
+        done = subprocess.run(command, capture_output=True, timeout=120, **more)
+        assert done.returncode == expect, (
+            f"{name} {' '.join(args)}: exit code {done.returncode}, not {expect}\n"
+            f"{done.stdout[-2000:].decode(errors='replace')}{done.stderr[-2000:].decode(errors='replace')}")
+        return done
+
+
+@case
+def filesystem(g):
+    (g.folder / "rw").mkdir()
+    (g.folder / "ro").mkdir()
+    (g.folder / "ro/kept").write_text("kept")
+    (g.folder / "rw/absolute").symlink_to("/etc")
+    done = g.run("filesystem", options=["--dir", f"{g.folder}/rw::/", "--dir", f"{g.folder}/ro::/ro:ro"])
+    assert done.stdout == b"done\n"
+    assert sorted(os.listdir(g.folder / "ro")) == ["kept"] and (g.folder / "ro/kept").read_text() == "kept"
+
+
+@case
+def sockets(g):
+    grants = ["--tcp-listen", "127.0.0.1:0", "--tcp-listen", "[::1]:0", "--udp-bind", "127.0.0.1:0"]
+    for host in ("127.0.0.1", "[::1]", "localhost"):
+        grants += ["--allow-net", host]
+    assert g.run("sockets", options=grants).stdout == b"done\n"
+
+
+@case
+def denied(g):
+    assert g.run("denied", cwd=g.folder).stdout == b"done\n"
+
+
+@case
+def streams(g):
+    assert g.run("io", input=b"input").stdout == b"ut!"
+    for mistake in ("empty-poll", "unpermitted", "too-much", "blocking-too-much", "blocking-zeroes", "dropped", "another",
+                    "random"):
+        g.run("io", mistake, expect=EXIT_TRAP)
+
+
+@case
+def versions(g):
+    """Every 0.2 is served; others are not."""
+    for version in ("0.2.0", "0.2.3", "0.2.12", "0.2.99"):
+        g.run("denied", version=version)
+    # What a release promises holds for none before it.
+    for version in ("0.2.0-rc-2023-11-10", "0.3.0"):
+        g.run("denied", version=version, expect=2)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case", choices=[*CASES, "list"])
+    parser.add_argument("--berth", type=Path, default=os.environ.get("BERTH"))
+    parser.add_argument("--tier", default="interp")
+    chosen = parser.parse_args()
+    if chosen.case == "list":
+        print("\n".join(CASES))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="berth-components-") as folder:
+        work = Path(folder, "work")
+        work.mkdir()
+        if chosen.tier == "native":
+            os.environ["BERTH_CACHE_DIR"] = f"{folder}/cache"
+        try:
+            CASES[chosen.case](Guest(chosen.berth.resolve(), chosen.tier, work))
+        except componentize.Unavailable as reason:
+            print(f"SKIPPED: {reason}")
+            return EXIT_SKIPPED
+        except (AssertionError, subprocess.SubprocessError) as error:
+            print(f"{chosen.case}: {error}")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
