@@ -25,6 +25,7 @@ OUTSIDE = {
     "openssl/": ("src/digest", "src/oci"),
     "archive": ("src/oci",),
     "curl/": ("src/oci",),
+    "yaml-cpp/": ("src/kube",),
     "toml++/": ("src/container", "programs/berth-image", "programs/berth-install"),
 }
 TABLES = "spec"
