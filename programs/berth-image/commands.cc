@@ -90,6 +90,10 @@ constexpr Option kInspectOptions[] = {
     {.name = "--json", .help = "as JSON"},
     {.name = "--platform", .value = "OS/ARCH", .help = "which image of several (default: the module's own)"},
 };
+constexpr Option kUnpackOptions[] = {
+    {.name = "--json", .help = "print where its files are and what it starts, also of images that start no module"},
+};
+
 constexpr Option kSaveOptions[] = {
     {.name = "--output",
      .value = "FILE",
@@ -190,8 +194,9 @@ constexpr Command kCommands[] = {
      .max_operands = 1,
      .run = logout_command},
     {.name = "unpack",
-     .usage = "NAME",
+     .usage = "[OPTION…] NAME",
      .summary = "Unpack an image into the store, and print where its module is",
+     .options = kUnpackOptions,
      .min_operands = 1,
      .max_operands = 1,
      .run = unpack_command},

@@ -11,6 +11,7 @@
 #include "berth-image/commands.h"
 #include "berth-image/plan.h"
 #include "berth-image/process.h"
+#include "json/json.h"
 #include "oci/component_names.h"
 #include "oci/layer.h"
 #include "oci/problem.h"
@@ -95,7 +96,7 @@ Result<Face> find_face(const oci::Store& store, const oci::Descriptor& image,
   return face;
 }
 
-Result<Unpacked> unpack_face(const oci::Store& store, const Face& face) {
+Result<std::string> unpack_files(const oci::Store& store, const Face& face) {
   const std::string parent = unpacked_folder(store);
   const std::string folder = parent + "/" + face.descriptor.digest.hex;
   if (access(folder.c_str(), F_OK) != 0) {
@@ -112,6 +113,11 @@ Result<Unpacked> unpack_face(const oci::Store& store, const Face& face) {
     if (!done) return fail(std::move(done).error());
     if (!placed) return oci::problem("cannot make " + folder + ": " + std::strerror(error));
   }
+  return folder;
+}
+
+Result<Unpacked> unpack_face(const oci::Store& store, const Face& face) {
+  const std::string folder = TRY(unpack_files(store, face));
   return Unpacked{folder, TRY(module_in(folder, face))};
 }
 
@@ -140,13 +146,36 @@ Result<> compile_modules(const oci::Store& store, const oci::Reference& referenc
   return {};
 }
 
+namespace {
+
+std::string describe_files(const Face& face, const std::string& folder) {
+  auto list = [](const std::vector<std::string>& texts) {
+    json::Array out;
+    for (const std::string& text : texts) out.emplace_back(text);
+    return out;
+  };
+  const bool is_artifact = face.manifest.is_wasm_artifact();
+  json::Value out;
+  out.set("digest", face.descriptor.digest.to_string());
+  out.set("folder", folder);
+  out.set("entrypoint", is_artifact ? list({"/module.wasm"}) : list(face.config.entrypoint));
+  out.set("command", list(face.config.command));
+  out.set("environment", list(face.config.environment));
+  out.set("workingFolder", face.config.working_folder);
+  out.set("user", face.config.user);
+  return json::to_text(out);
+}
+
+}  // namespace
+
 int unpack_command(const Arguments& arguments) {
   auto run = [&]() -> Result<std::string> {
     const oci::Reference reference = TRY(oci::parse_reference(arguments.operands()[0]));
     const oci::Store store = TRY(open_store());
     const oci::Descriptor image = TRY(find_image(store, reference));
     const Face face = TRY(find_face(store, image, {}));
-    return TRY(unpack_face(store, face)).module;
+    if (!arguments.has("--json")) return TRY(unpack_face(store, face)).module;
+    return describe_files(face, TRY(unpack_files(store, face)));
   };
   const auto module = run();
   if (!module) return report(module.error());

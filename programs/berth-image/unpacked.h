@@ -29,6 +29,7 @@ struct Unpacked {
   std::string module;  // the entry module's file
 };
 // Unpacks a face below the store, once; it is complete or not there.
+Result<std::string> unpack_files(const oci::Store& store, const Face& face);  // its root alone, of any image
 Result<Unpacked> unpack_face(const oci::Store& store, const Face& face);
 // Removes what belongs to images that are gone.
 void remove_unpacked(const oci::Store& store);

@@ -176,6 +176,33 @@ constexpr Command kCommands[] = {
      .options = {},
      .first_operand_ends_options = true,
      .run = elsewhere_command},
+    {.name = "play",
+     .usage = "[OPTION…] FILE…",
+     .summary = "Run Kubernetes manifests on this machine, without a cluster",
+     .details = "`berth play --help` says more. It is a program of its own, berth-play: beside this one or in $PATH.",
+     .options = {},
+     .first_operand_ends_options = true,
+     .run = elsewhere_command},
+    {.name = "ps",
+     .usage = "[OPTION…] [APPLICATION…]",
+     .summary = "List what is being played",
+     .options = {},
+     .run = elsewhere_command},
+    {.name = "logs",
+     .usage = "[OPTION…] POD",
+     .summary = "Print what a container of a pod that is played has written",
+     .options = {},
+     .run = elsewhere_command},
+    {.name = "stop",
+     .usage = "[APPLICATION…]",
+     .summary = "End what is being played",
+     .options = {},
+     .run = elsewhere_command},
+    {.name = "top",
+     .usage = "[OPTION…] [APPLICATION…]",
+     .summary = "Show what containers that are played take of the machine, live",
+     .options = {},
+     .run = elsewhere_command},
     {.name = "validate",
      .usage = "[OPTION…] FILE…",
      .summary = "Check modules and components",
@@ -321,6 +348,8 @@ int image_command(const Arguments& arguments) {
 
 std::string program_of(const Command& command) {
   if (command.name == "install" || command.name == "uninstall") return "berth-install";
+  for (const std::string_view name : {"play", "ps", "logs", "stop", "top"})
+    if (command.name == name) return "berth-play";
   return {};
 }
 

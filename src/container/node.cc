@@ -39,14 +39,6 @@ bool has_hybrid_cgroups() {
   return controllers && controllers->size() > 1;
 }
 
-// Whether this is the machine's root, and not that of a user namespace.
-bool is_root() {
-  if (geteuid() != 0) return false;
-  const auto map = os::read_file("/proc/self/uid_map");
-  return !map || std::string_view(reinterpret_cast<const char*>(map->data()), map->size()).find("4294967295") !=
-                     std::string_view::npos;
-}
-
 std::string default_code_folder() {
   if (is_root()) return "/var/lib/berth/code";
   if (const std::string data = variable("XDG_DATA_HOME"); data.starts_with('/')) return data + "/berth/code";
@@ -79,6 +71,13 @@ Result<> read_file(const std::string& path, Node& node) {
 }
 
 }  // namespace
+
+bool is_root() {
+  if (geteuid() != 0) return false;
+  const auto map = os::read_file("/proc/self/uid_map");
+  return !map || std::string_view(reinterpret_cast<const char*>(map->data()), map->size()).find("4294967295") !=
+                     std::string_view::npos;
+}
 
 std::string find_program(const std::string& name) {
   const std::string self = own_path();

@@ -27,6 +27,9 @@ struct Node {
 // Fails with Usage for a file that cannot be understood. Members are empty where nothing was found or named.
 Result<Node> read_node();
 
+// Whether this is the machine's root, and not that of a user namespace.
+bool is_root();
+
 // Where an OCI runtime called so is; empty when there is none, or when it is this program itself.
 std::string find_program(const std::string& name);
 
