@@ -135,9 +135,11 @@ constexpr Command kCommands[] = {
     {.name = "compile",
      .usage = "[OPTION…] FILE",
      .summary = "Compile a module to native code",
-     .details = "FILE is a module, .wasm or .wat. The artifact brings the module along. `berth run` takes native code\n"
-                "from it only if this user compiled it; for anybody else it is the module. The compiler is a program\n"
-                "of its own, berth-compiler: beside this one, in $PATH, or what $BERTH_COMPILER names.",
+     .details =
+         "FILE is a module or a component, .wasm or .wat. The artifact brings the module along; of a component the\n"
+         "modules inside are compiled, into the cache. `berth run` takes native code\n"
+         "from it only if this user compiled it; for anybody else it is the module. The compiler is a program\n"
+         "of its own, berth-compiler: beside this one, in $PATH, or what $BERTH_COMPILER names.",
      .options = kCompileOptions,
      .min_operands = 1,
      .max_operands = 1,

@@ -10,8 +10,10 @@
 #include "berth/open_cache.h"
 #include "cli/output.h"
 #include "cli/units.h"
+#include "component/store.h"
 #include "engine/code_source.h"
 #include "engine/compiler_process.h"
+#include "engine/demangle.h"
 #include "native/processor.h"
 #include "os/file.h"
 
@@ -44,8 +46,13 @@ class Compile {
   engine::Config config_;
   engine::CompilerOptions options_;
   engine::Compilation compilation_;
+  void choose(const std::shared_ptr<const wasm::Module>& module);
+
+  // What is compiled now, and all there is.
   std::shared_ptr<const wasm::Module> module_;
   engine::WantedArtifact wanted_{};
+  std::vector<std::shared_ptr<const wasm::Module>> modules_;
+  bool is_component_ = false;
 };
 
 std::optional<UsageError> Compile::read_options() {
@@ -86,12 +93,28 @@ std::optional<UsageError> Compile::read_options() {
 }
 
 std::optional<int> Compile::load() {
-  auto module = engine::read_module_file(input_, config_);
+  std::vector<u8> bytes;
+  auto module = engine::read_module_file(input_, config_, nullptr, &bytes);
+  is_component_ = !bytes.empty();
+  if (is_component_) {
+    if (!output_.empty())
+      return usage_error({"--output is for modules, and " + engine::printable(input_) + " is a component",
+                          "without it the native code of its modules goes into the cache, where `berth run` finds it"});
+    auto component = component::load_component(std::move(bytes), input_ == "-" ? "standard input" : input_, config_);
+    if (!component) return load_error(component.error());
+    modules_ = component::core_modules(**component);
+    return std::nullopt;
+  }
   if (!module) return load_error(module.error());
-  module_ = std::move(*module);
+  modules_ = {std::move(*module)};
+  choose(modules_[0]);
+  return std::nullopt;
+}
+
+void Compile::choose(const std::shared_ptr<const wasm::Module>& module) {
+  module_ = module;
   compilation_.module = module_->bytes;
   wanted_ = {engine::sha256(module_->bytes), engine::artifact_options(options_)};
-  return std::nullopt;
 }
 
 Cache::Origin Compile::origin() const {
@@ -116,7 +139,8 @@ Result<> Compile::into_cache(const Cache& cache) {
     TRY(compile_to(path));
     TRY(cache.insert(path, wanted_, origin()));
   }
-  // So that whoever runs it need not read it.
+  // So that whoever runs it need not read it. Of a component each module is found by itself.
+  if (is_component_) return {};
   const engine::Descriptor file(input_ == "-" ? -1 : open(input_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.is_open()) static_cast<void>(cache.digest_of(file.get(), input_));
   return {};
@@ -160,7 +184,14 @@ Result<> Compile::remember_output(const Cache& cache) {
 
 Result<> Compile::run() {
   auto cache = open_cache();
-  if (output_.empty()) return into_cache(*TRY(std::move(cache)));
+  if (output_.empty()) {
+    const auto open = TRY(std::move(cache));
+    for (const auto& module : modules_) {
+      choose(module);
+      TRY(into_cache(*open));
+    }
+    return {};
+  }
   if (cache) return into_file(**cache);
   print_error("note: " + cache.error().to_string(), "so nothing can vouch for " + output_ + " when it is run here");
   return compile_to(output_);

@@ -259,4 +259,14 @@ engine::Loaded<std::shared_ptr<const wasm::Module>> load_program(const std::stri
   return code.artifact ? loading.run_with(std::string(*code.artifact)) : loading.run();
 }
 
+void take_native_code(const std::vector<std::shared_ptr<const wasm::Module>>& modules, engine::Config& config) {
+  // In the native tier the engine looks for itself; a cache that nobody has made holds nothing.
+  if (config.tier != engine::Tier::Auto || config.code == nullptr || !is_there_a_cache()) return;
+  for (const auto& module : modules) {
+    if (module->bytes.size() < kSmallModule) continue;
+    if (auto code = config.code->find(*module))
+      config.code = engine::make_known_source(module, std::move(code), std::move(config.code));
+  }
+}
+
 }  // namespace berth::cli

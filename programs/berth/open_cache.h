@@ -32,4 +32,7 @@ engine::Loaded<std::shared_ptr<const wasm::Module>> load_program(const std::stri
                                                                  bool by_default, engine::Config& config,
                                                                  std::vector<u8>* component);
 
+// Takes native code of the modules of a component that the cache has, so that they start with it.
+void take_native_code(const std::vector<std::shared_ptr<const wasm::Module>>& modules, engine::Config& config);
+
 }  // namespace berth::cli

@@ -1,6 +1,7 @@
 // berth run of a component
 
 #include "berth/commands.h"
+#include "berth/open_cache.h"
 #include "berth/run_options.h"
 #include "cli/output.h"
 #include "component/store.h"
@@ -138,7 +139,9 @@ OrStop<int> ComponentRun::run(RunGrants grants, std::vector<u8> bytes) {
   if (command.empty())
     return stop(UsageError{printable(path_) + " is not a program: it does not export wasi:cli/run@0.2",
                            "build it as a command component, not as a library"});
-  auto engine = engine::Engine::create(options_.config);
+  engine::Config config = options_.config;
+  take_native_code(component::core_modules(**loaded), config);
+  auto engine = engine::Engine::create(config);
   if (!engine) return stop(engine.error().to_string());
   engine_ = std::move(*engine);
   auto prepared = component::prepare(*engine_, std::move(*loaded));

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "component/store.h"
 #include "component_model/decoder.h"
 #include "component_model/validator.h"
@@ -60,6 +62,21 @@ engine::Loaded<std::shared_ptr<const cm::Component>> load_component(std::vector<
   if (component) return std::move(*component);
   std::string message = text::render(name, source, component.error(), &parsed->map);
   return failure(std::move(component).error(), std::move(message));
+}
+
+std::vector<std::shared_ptr<const wasm::Module>> core_modules(const cm::Component& component) {
+  std::vector<std::shared_ptr<const wasm::Module>> found;
+  const auto collect = [&](auto& self, const cm::Component& in) -> void {
+    for (const cm::Definition& d : in.definitions) {
+      if (const auto* module = std::get_if<cm::CoreModule>(&d.body)) {
+        if (std::ranges::find(found, module->module) == found.end()) found.push_back(module->module);
+      } else if (const auto* nested = std::get_if<cm::NestedComponent>(&d.body)) {
+        self(self, *nested->component);
+      }
+    }
+  };
+  collect(collect, component);
+  return found;
 }
 
 Result<std::shared_ptr<const PreparedComponent>> prepare(engine::Engine& engine,

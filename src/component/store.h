@@ -25,6 +25,9 @@ engine::Loaded<std::shared_ptr<const cm::Component>> load_component(std::vector<
 // The same for a binary alone, without wording. Errors as of component_model's decoder and validator.
 Result<std::shared_ptr<const cm::Component>> compile_component(std::vector<u8> binary, const engine::Config& config);
 
+// The core modules in a component and in those nested in it, each once.
+std::vector<std::shared_ptr<const wasm::Module>> core_modules(const cm::Component& component);
+
 // A component whose modules are ready to be instantiated. Immutable, shared between stores of the engine.
 struct PreparedComponent {
   std::shared_ptr<const cm::Component> component;

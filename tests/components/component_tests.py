@@ -83,6 +83,23 @@ def versions(g):
         g.run("denied", version=version, expect=2)
 
 
+@case
+def compiled(g):
+    """`berth compile` leaves code of a component's modules where `berth run` finds it."""
+    environment = os.environ | {"BERTH_CACHE_DIR": str(g.folder / "cache")}
+    program = g.build("denied")
+    subprocess.run([str(g.berth), "compile", str(program)], env=environment, check=True, timeout=120)
+    # With nothing to compile with, it has to be there already.
+    without = environment | {"BERTH_COMPILER": "/nonexistent"}
+    for tier in ("native", "auto"):
+        done = subprocess.run([str(g.berth), "run", "--tier", tier, str(program)], env=without, capture_output=True,
+                              timeout=60)
+        assert done.returncode == 0 and done.stdout == b"done\n", (tier, done)
+    refused = subprocess.run([str(g.berth), "compile", "-o", str(g.folder / "out"), str(program)], env=environment,
+                             capture_output=True, timeout=60)
+    assert refused.returncode == 2 and b"is a component" in refused.stderr, refused
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("case", choices=[*CASES, "list"])
