@@ -166,7 +166,10 @@ class WasmEdge:
     def prepare(self, program: Program):
         if program.function:
             raise Skipped("it is not a WASI program")
-        measure([self.wasmedge, "compile", module_of(program), OUTPUT / f"{program.name}.edge.wasm"])
+        try:
+            measure([self.wasmedge, "compile", module_of(program), OUTPUT / f"{program.name}.edge.wasm"])
+        except SystemExit as refused:
+            raise Skipped(str(refused)) from None
 
     def run(self, program: Program, size: int) -> Run:
         artifact = OUTPUT / f"{program.name}.edge.wasm"

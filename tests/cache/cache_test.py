@@ -484,9 +484,16 @@ def hot_second_module(m):
     """The module that is busy is compiled, whichever of several it is."""
     (m.folder / "busy.wat").write_text('(module (func (export "f") (loop $l (br $l))))\n')
     (m.folder / "idle.wat").write_text('(module (import "busy" "f" (func $f)) (func (export "g") (call $f)))\n')
-    _, err = m("run", "--preload", "busy=busy.wat", "--timeout", "5s", "--invoke", "g", "idle.wat", code=None,
-               env=m.environment | {"BERTH_VERBOSE": "1"})
-    assert "there is native code for them" in err, err
+    guest = m.start("run", "--preload", "busy=busy.wat", "--timeout", "30s", "--invoke", "g", "idle.wat",
+                    env=m.environment | {"BERTH_VERBOSE": "1"})
+    said = ""
+    for line in guest.stderr:
+        said += line
+        if "there is native code for them" in line:
+            break
+    guest.kill()
+    guest.communicate()
+    assert "there is native code for them" in said, said
 
 
 if __name__ == "__main__":
