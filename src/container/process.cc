@@ -68,9 +68,20 @@ Result<int> run_process(const std::vector<std::string>& command, const std::func
   sigemptyset(&passed);
   for (const int number : kPassedOn) sigaddset(&passed, number);
   sigprocmask(SIG_BLOCK, &passed, &before);
-  const pid_t pid = fork();
+  pid_t pid = -1;
+  if (!in_child) {
+    // Without a copy of this process, which takes longer than all else here.
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &before);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    errno = posix_spawn(&pid, command[0].c_str(), nullptr, &attributes, words_of(command).data(), environ);
+    if (errno != 0) pid = -1;
+  } else {
+    pid = fork();
+  }
   if (pid == 0) {
-    if (in_child) in_child();
+    in_child();
     sigprocmask(SIG_SETMASK, &before, nullptr);
     const std::string message = "berth-oci: " + replace_process(command).to_string() + "\n";
     [[maybe_unused]] const ssize_t ignored = write(STDERR_FILENO, message.data(), message.size());
@@ -84,7 +95,7 @@ Result<int> run_process(const std::vector<std::string>& command, const std::func
     for (const int number : kPassedOn) sigaction(number, &action, nullptr);
   }
   sigprocmask(SIG_SETMASK, &before, nullptr);
-  if (pid < 0) return fail(os_error(error, "cannot start a process"));
+  if (pid < 0) return fail(os_error(error, "cannot run " + command[0]));
   const int code = wait_for(pid);
   listener.store(0);
   return code;

@@ -223,9 +223,9 @@ class Cri:
                                              options=[("grpc.default_authority", "localhost")])
         self.folder = containerd.folder
 
-    def __call__(self, method, request, answer="Empty"):
+    def __call__(self, method, request, answer="Empty", service="RuntimeService"):
         return self.channel.unary_unary(
-            f"/runtime.v1.RuntimeService/{method}", request_serializer=type(request).SerializeToString,
+            f"/runtime.v1.{service}/{method}", request_serializer=type(request).SerializeToString,
             response_deserializer=getattr(self.types, answer).FromString)(request, timeout=60)
 
     def pod(self, name):
@@ -244,10 +244,10 @@ class Pod:
     def __init__(self, cri, config, sandbox, namespaces):
         self.cri, self.config, self.sandbox, self.namespaces = cri, config, sandbox, namespaces
 
-    def start(self, name, *command, env=(), mounts=(), memory=0, annotations=None, readonly=False):
+    def start(self, name, *command, env=(), mounts=(), memory=0, annotations=None, readonly=False, image=IMAGE, args=()):
         t = self.cri.types
         config = t.ContainerConfig(
-            metadata=t.ContainerMetadata(name=name), image=t.ImageSpec(image=IMAGE), command=command,
+            metadata=t.ContainerMetadata(name=name), image=t.ImageSpec(image=image), command=command, args=args,
             envs=[t.KeyValue(key=key, value=value) for key, value in env],
             mounts=[t.Mount(container_path=inside, host_path=str(outside), readonly=ro) for inside, outside, ro in mounts],
             annotations=annotations or {}, log_path=f"{name}.log", linux=t.LinuxContainerConfig(
@@ -361,6 +361,52 @@ def in_pod(pod, folder):
     assert pod.log("drains").splitlines() == ["reading", "end of input"]
 
 
+def pull(containerd):
+    """What `berth image` builds and pushes, containerd pulls for Kubernetes, and it runs as WebAssembly."""
+    registry = find("docker-registry")
+    folder = containerd.folder
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    (folder / "registry.yml").write_text(f"""version: 0.1
+storage: {{filesystem: {{rootdirectory: {folder}/registry}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+""")
+    name = f"127.0.0.1:{port}/team/app:1"
+    environment = os.environ | {"BERTH_IMAGES": str(folder / "images")}
+
+    def berth(*words):
+        done = subprocess.run([containerd.oci.berth, *words], env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+    with open(folder / "registry.log", "w") as log:
+        process = subprocess.Popen([registry, "serve", folder / "registry.yml"], stdout=log, stderr=log)
+    try:
+        berth("image", "build", "-t", name, "--no-compile", containerd.oci.wasm)
+        wait_until(lambda: subprocess.run(
+            [containerd.oci.berth, "image", "push", "--quiet", "--tls-verify=false", name], env=environment,
+            capture_output=True).returncode == 0, "the registry")
+        cri = Cri(containerd)
+        t = cri.types
+        pulled = cri("PullImage", t.PullImageRequest(image=t.ImageSpec(image=name)), "PullImageResponse", "ImageService")
+        assert pulled.image_ref, pulled
+    finally:
+        process.terminate()
+        process.wait()
+    pod = cri.pod("pulled")
+    try:
+        assert pod.run("code", image=name, args=["exit", "7"])[0] == 7, pod.log("code")
+        assert pod.run("args", image=name, args=["args", "x"])[0] == 0
+        assert pod.log("args").splitlines() == ["/guest.wasm", "args", "x"], pod.log("args")
+        long = pod.start("long", image=name, args=["sleep"])
+        wait_until(lambda: "sleeping" in pod.log("long"), "the guest")
+        # It is the node's berth that runs it, not the one that the image brings.
+        assert "/dev/.berth/berth" in pod.execute(long, "ps")[1], pod.execute(long, "ps")
+        pod.stop(long)
+    finally:
+        pod.remove()
+
+
 def with_containerd(check):
     def run(folder, below):
         containerd = Containerd(folder, below)
@@ -372,5 +418,5 @@ def with_containerd(check):
 
 
 if __name__ == "__main__":
-    main({"ctr": with_containerd(ctr), "pods": with_containerd(pods)},
+    main({"ctr": with_containerd(ctr), "pods": with_containerd(pods), "pull": with_containerd(pull)},
          "usage: containerd.py CASE crun|runc, where CASE is one of")

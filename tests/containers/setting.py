@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -259,3 +260,26 @@ def main(cases, usage):
         except AssertionError as error:
             print(f"FAILED: {error}")
             raise
+        finally:
+            end_what_is_left(folder)
+
+
+def end_what_is_left(folder):
+    """Ends engines' monitors that a failed test has left, and what runs in their containers: processes that name the
+    folder, or whose own mounts do. There are none after a test that has passed."""
+    own = os.readlink("/proc/self/ns/mnt")
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(process.name) == os.getpid():
+                continue
+            named = folder.encode() in (process / "cmdline").read_bytes()
+            inside = os.readlink(process / "ns/mnt") != own and folder in (process / "mountinfo").read_text()
+            if named or inside:
+                print(f"left behind, and ended: {process.name} {(process / 'cmdline').read_bytes()!r}")
+                os.kill(int(process.name), signal.SIGKILL)
+        except (OSError, ValueError):
+            continue
+    with open("/proc/self/mounts") as mounts:
+        below = [line.split()[1] for line in mounts if folder in line]
+    for mount in reversed(below):
+        subprocess.run(["umount", "-l", mount], check=False)
