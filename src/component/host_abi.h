@@ -255,6 +255,23 @@ struct HostAbi<std::span<const u8>> {
 };
 template <>
 struct HostAbi<std::vector<u8>> : HostAbi<std::span<const u8>> {};
+template <>
+struct HostAbi<MadeBytes> {
+  static bool matches(const HostMatcher& matcher, const cm::ValType& type) {
+    return HostAbi<std::span<const u8>>::matches(matcher, type);
+  }
+  template <typename Place>
+  static bool lower(HostCall& call, const Plan& plan, Place&& place, const MadeBytes& value) {
+    detail::Range r{0, value.length};
+    if (!call.transfer().allocate_list(call.caller(), *plan.element, value.length, &r.address)) return false;
+    if (value.length != 0) {
+      auto filled = value.fill({call.at(r.address), value.length});
+      if (!filled) return call.transfer().fail(std::move(filled).error());
+    }
+    detail::store_range(call, place, plan, r);
+    return true;
+  }
+};
 
 template <typename T>
 struct HostAbi<std::vector<T>> {

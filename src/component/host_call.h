@@ -9,6 +9,7 @@
 //   std::span<const u8>        list<u8>: as a parameter the guest's own bytes; as a result, bytes that stay until
 //                              the host's next call in the store
 //   std::vector<u8>            list<u8>, as a result
+//   MadeBytes                  list<u8>, as a result that is made in the guest's memory
 //   std::vector<T>             list
 //   std::optional, std::tuple  option, tuple; std::expected<T, E> result, std::monostate or void where it has none
 //   Own<T>, Borrow<T>          handles: T is the class of the resource
@@ -20,6 +21,7 @@
 
 #include <algorithm>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -45,6 +47,12 @@ struct Borrow {
   T* object = nullptr;
   T* operator->() const { return object; }
   T& operator*() const { return *object; }
+};
+
+// So many bytes, which `fill` then writes; or it traps. Nothing of the host's holds them in between.
+struct MadeBytes {
+  u64 length = 0;
+  std::function<runtime::Outcome<void>(std::span<u8>)> fill;
 };
 
 // A character sequence as a template argument.

@@ -31,6 +31,7 @@ class DirectoryReader {
   // Starting over sees the directory as it is now. A made-up cookie yields entries or fails with
   // Invalid.
   Io<std::optional<DirectoryEntry>> read(u64 cookie);
+  int fd() const { return handle_.fd(); }
 
  private:
   static constexpr size_t kBufferBytes = 32768;

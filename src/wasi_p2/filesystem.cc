@@ -379,7 +379,9 @@ class EntryStream final : public Resource {
 
 Filed<Own<EntryStream>> read_directory(State& state, Borrow<Descriptor> self) {
   const hostio::Directory* d = TRY(directory_of(*self));
-  return state.give(make<EntryStream>(TRY(filed(hostio::DirectoryReader::open(*d)))));
+  auto reader = TRY(filed(hostio::DirectoryReader::open(*d)));
+  TRY(filed(state.check_descriptor(reader.fd())));
+  return state.give(make<EntryStream>(std::move(reader)));
 }
 Filed<std::optional<DirectoryEntry>> read_directory_entry(State&, Borrow<EntryStream> self) {
   for (;;) {
@@ -433,6 +435,7 @@ Filed<Own<Descriptor>> open_at(State& state, Borrow<Descriptor> self, PathFlags 
   const bool reads = o.read || !o.write, writes = o.write;
   if (o.truncate) o.write = true;
   auto object = TRY(filed(d->open(path, o)));
+  TRY(filed(state.check_descriptor(std::visit([](const auto& opened) { return opened.fd(); }, object))));
   if (auto* directory = std::get_if<hostio::Directory>(&object))
     return state.give(make<Descriptor>(make<SharedDirectory>(std::move(*directory))));
   return state.give(make<Descriptor>(make<SharedFile>(std::get<hostio::File>(std::move(object))), reads, writes,

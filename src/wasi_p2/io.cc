@@ -69,6 +69,8 @@ hostio::Io<> State::wait_for(Waitable& source) {
 namespace {
 
 constexpr u64 kMaxRead = u64{256} << 10;
+// More than a program can mean; the host must not be made to keep so much about them.
+constexpr size_t kMaxPollables = size_t{1} << 16;
 constexpr u64 kMaxBlockingWrite = 4096;
 constexpr u64 kZeroes = 4096;
 
@@ -93,6 +95,7 @@ Outcome<void> pollable_block(State& state, Borrow<Pollable> self) {
 
 Outcome<std::vector<u32>> poll(State& state, std::vector<Borrow<Pollable>> in) {
   if (in.empty()) return misuse("empty poll list");
+  if (in.size() > kMaxPollables) return misuse("poll: too many pollables");
   std::vector<Waitable*> sources;
   sources.reserve(in.size());
   for (const auto& p : in) sources.push_back(p->source.get());

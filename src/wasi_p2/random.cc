@@ -13,19 +13,20 @@ using component::HostInterface;
 
 namespace {
 
-constexpr u64 kMaxBytes = (u64{1} << 28) - 1;  // of a list
+// What is made between looks whether the guest is to stop.
 constexpr size_t kPart = size_t{1} << 20;
 
-Outcome<std::vector<u8>> random_bytes(State& state, u64 length) {
-  if (length > kMaxBytes) return misuse("get-random-bytes: more bytes than a list can have");
-  std::vector<u8> out(length);
-  for (size_t at = 0; at < out.size(); at += kPart) {
-    if (state.waiter.interrupted()) return interrupted();
-    const auto part = std::span(out).subspan(at, std::min(kPart, out.size() - at));
-    if (auto filled = hostio::fill_random(part); !filled)
-      return misuse(std::string("no random numbers: ") + hostio::describe(filled.error()));
-  }
-  return out;
+using component::MadeBytes;
+
+MadeBytes random_bytes(State& state, u64 length) {
+  return {length, [&state](std::span<u8> out) -> Outcome<void> {
+            for (size_t at = 0; at < out.size(); at += kPart) {
+              if (state.waiter.interrupted()) return interrupted();
+              if (auto filled = hostio::fill_random(out.subspan(at, std::min(kPart, out.size() - at))); !filled)
+                return misuse(std::string("no random numbers: ") + hostio::describe(filled.error()));
+            }
+            return {};
+          }};
 }
 
 // From a pool, since asking the system takes longer than the rest of a call. What was given out is forgotten.
@@ -47,14 +48,15 @@ Outcome<u64> insecure_u64(State& state) {
   z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
   return z ^ (z >> 31);
 }
-Outcome<std::vector<u8>> insecure_bytes(State& state, u64 length) {
-  if (length > kMaxBytes) return misuse("get-insecure-random-bytes: more bytes than a list can have");
-  std::vector<u8> out(length);
-  for (size_t at = 0; at < out.size(); at += 8) {
-    const u64 word = TRY(insecure_u64(state));
-    std::memcpy(out.data() + at, &word, std::min<size_t>(8, out.size() - at));
-  }
-  return out;
+MadeBytes insecure_bytes(State& state, u64 length) {
+  return {length, [&state](std::span<u8> out) -> Outcome<void> {
+            for (size_t at = 0; at < out.size(); at += 8) {
+              if (at % kPart == 0 && state.waiter.interrupted()) return interrupted();
+              const u64 word = TRY(insecure_u64(state));
+              std::memcpy(out.data() + at, &word, std::min<size_t>(8, out.size() - at));
+            }
+            return {};
+          }};
 }
 Outcome<std::tuple<u64, u64>> insecure_seed(State& state) {
   const u64 first = TRY(random_u64(state));

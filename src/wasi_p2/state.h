@@ -40,6 +40,12 @@ struct State {
   Own<T> give(const Ref<T>& object) {
     return held.give(object);
   }
+  // Refuses (TooManyFiles) a new descriptor that is one of those which the host keeps for itself; they are numbered
+  // from the lowest free number on.
+  hostio::Io<> check_descriptor(int fd) const {
+    if (static_cast<size_t>(fd) < descriptor_limit) return {};
+    return hostio::io_fail(hostio::Errno::TooManyFiles);
+  }
   // Room for what is read, until the next call.
   std::span<u8> scratch(u64 bytes);
 
@@ -51,6 +57,7 @@ struct State {
   hostio::PollWaiter waiter;
   const std::atomic<u32>* store_interrupt = nullptr;
   std::array<u64, 2> hash_key{};
+  const size_t descriptor_limit = hostio::descriptor_limit(0);
 
   // wasi:random
   std::array<u64, 64> random_pool{};

@@ -54,6 +54,7 @@ hostio::File to_file(hostio::Handle handle) {
 Networked<Own<TcpSocket>> create_tcp_socket(State& state, AddressFamily family) {
   const bool is_v6 = family == AddressFamily::Ipv6;
   auto handle = TRY(networked(hostio::make_socket(hostio::SocketKind::Tcp, is_v6)));
+  TRY(networked(state.check_descriptor(handle.fd())));
   return state.give(make<TcpSocket>(to_file(std::move(handle)), is_v6, Stage::Fresh));
 }
 
@@ -131,6 +132,7 @@ Networked<std::tuple<Own<TcpSocket>, Own<InputStream>, Own<OutputStream>>> accep
   hostio::FileStatus status;
   status.nonblocking = true;
   auto file = TRY(networked(hostio::accept(self->file->file, status, state.waiter)));
+  TRY(networked(state.check_descriptor(file.fd())));
   const auto made = make<TcpSocket>(std::move(file), self->is_v6, Stage::Connected);
   auto [input, output] = make_streams(state, *made);
   return std::tuple(state.give(made), input, output);

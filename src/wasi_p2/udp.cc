@@ -76,6 +76,7 @@ class OutgoingStream final : public Waitable {
 Networked<Own<UdpSocket>> create_udp_socket(State& state, AddressFamily family) {
   const bool is_v6 = family == AddressFamily::Ipv6;
   auto handle = TRY(networked(hostio::make_socket(hostio::SocketKind::Udp, is_v6)));
+  TRY(networked(state.check_descriptor(handle.fd())));
   return state.give(make<UdpSocket>(std::move(handle), is_v6));
 }
 

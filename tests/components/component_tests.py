@@ -7,6 +7,7 @@ berth in the interpreter and as native code. Exits 77 where it cannot run.
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -71,6 +72,18 @@ def streams(g):
     for mistake in ("empty-poll", "unpermitted", "too-much", "blocking-too-much", "blocking-zeroes", "dropped", "another",
                     "random"):
         g.run("io", mistake, expect=EXIT_TRAP)
+
+
+@case
+def greed(g):
+    """What a guest can take of the host is limited."""
+    memory = lambda: resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
+    for what in ("handles", "poll"):
+        done = g.run("greedy", what, expect=EXIT_TRAP, preexec_fn=memory)
+        assert b"too many" in done.stderr, done.stderr
+    files = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    done = g.run("greedy", "sockets", options=["--dir", f"{g.folder}::/"], preexec_fn=files)
+    assert 20 < int(done.stdout) < 90, done.stdout
 
 
 @case
