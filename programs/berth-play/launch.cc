@@ -132,6 +132,12 @@ Result<> prepare_wasm(const LaunchRequest& request, const container::EntryPoint&
   }
   if (settings.stack_size) common.push_back("--stack-size=" + *settings.stack_size);
   out.words.insert(out.words.end(), common.begin(), common.end());
+  // A native program in this pod could reach whatever its network reaches, which is what a component gets.
+  if (entry.kind == container::ProgramKind::Component) {
+    for (const std::string& destination : settings.allow_net.value_or(std::vector<std::string>{"*"}))
+      out.words.push_back("--allow-net=" + destination);
+    for (const std::string& address : settings.udp_bind) out.words.push_back("--udp-bind=" + address);
+  }
   if (settings.tier) out.words.push_back("--tier=" + *settings.tier);
   if (settings.timeout) out.words.push_back("--timeout=" + *settings.timeout);
   if (settings.drain) out.words.emplace_back("--drain");

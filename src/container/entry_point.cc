@@ -10,8 +10,8 @@ namespace {
 constexpr std::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr size_t kLooked = 4096;
 
-// Whether text is WebAssembly's: a parenthesis after white space and comments.
-bool starts_with_form(std::string_view text) {
+// What is behind white space and comments.
+std::string_view without_blanks(std::string_view text) {
   while (!text.empty()) {
     if (text[0] == ' ' || text[0] == '\t' || text[0] == '\n' || text[0] == '\r') {
       text.remove_prefix(1);
@@ -20,13 +20,13 @@ bool starts_with_form(std::string_view text) {
     } else if (text.starts_with("(;")) {
       const size_t end = text.find(";)");
       // A comment longer than what was looked at is nobody else's format either.
-      if (end == std::string_view::npos) return true;
+      if (end == std::string_view::npos) return text;
       text.remove_prefix(end + 2);
     } else {
-      return text[0] == '(';
+      break;
     }
   }
-  return false;
+  return text;
 }
 
 }  // namespace
@@ -40,7 +40,8 @@ ProgramKind kind_of(int file, std::string_view name) {
   if (text.starts_with("\0asm"sv)) {
     return text.size() >= 8 && text[6] == 1 && text[7] == 0 ? ProgramKind::Component : ProgramKind::Module;
   }
-  if (name.ends_with(".wat") && starts_with_form(text)) return ProgramKind::Text;
+  if (const std::string_view form = without_blanks(text); name.ends_with(".wat") && form.starts_with('('))
+    return without_blanks(form.substr(1)).starts_with("component") ? ProgramKind::Component : ProgramKind::Text;
   if (name.ends_with(".berth") && text.starts_with("\x7f"
                                                    "ELF"))
     return ProgramKind::Artifact;

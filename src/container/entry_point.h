@@ -14,8 +14,8 @@ enum class ProgramKind : u8 {
   Missing,    // there is no such file
   Native,     // for the kernel to run, or to refuse
   Module,     // a WebAssembly module, binary
-  Component,  // a WebAssembly component, binary
-  Text,       // WebAssembly as text, in a file called .wat
+  Component,  // a WebAssembly component, binary, or as text in a file called .wat
+  Text,       // a module as text, in a file called .wat
   Artifact,   // native code made by berth compile, with its module, in a file called .berth
 };
 constexpr bool is_wasm(ProgramKind kind) { return kind > ProgramKind::Native; }

@@ -44,6 +44,28 @@ bool port_matches(std::string_view pattern, std::string_view port) {
   return first && last && asked && *first <= *asked && *asked <= *last;
 }
 
+// The host and the ports of a rule of --allow-net; addresses of version 6 are in brackets where ports follow.
+std::pair<std::string_view, std::string_view> parts_of(std::string_view rule) {
+  const size_t colon = rule.rfind(':');
+  const bool is_bare_v6 = !rule.starts_with('[') && colon != rule.find(':');
+  if (colon == std::string_view::npos || is_bare_v6 || rule.ends_with(']')) return {rule, {}};
+  return {rule.substr(0, colon), rule.substr(colon + 1)};
+}
+
+// First and last port; all where none is named.
+std::optional<std::pair<u32, u32>> range_of(std::string_view ports) {
+  if (ports.empty() || ports == "*") return std::pair<u32, u32>{0, 65535};
+  const size_t dash = ports.find('-');
+  std::pair<u32, u32> out{};
+  for (const auto& [text, to] :
+       {std::pair{ports.substr(0, dash), &out.first},
+        std::pair{dash == std::string_view::npos ? ports : ports.substr(dash + 1), &out.second}}) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *to);
+    if (error != std::errc() || end != text.data() + text.size() || *to > 65535) return std::nullopt;
+  }
+  return out;
+}
+
 // Reads the keys of one table.
 class TableReader {
  public:
@@ -52,14 +74,23 @@ class TableReader {
   Result<> read(Grants& grants) const {
     for (const auto& [key, node] : table_) {
       const std::string_view name = key.str();
-      if (name == "tcp-listen") {
+      if (name == "tcp-listen" || name == "udp-bind") {
         const toml::array* list = node.as_array();
         if (!list) return wrong(node, name, "takes a list of \"ADDRESS:PORT\"");
         for (const auto& item : *list) {
           const auto pattern = item.value<std::string>();
           if (!pattern || !is_pattern(*pattern))
             return wrong(item, name, "takes \"ADDRESS:PORT\"; either may be *, and a port a range, 8000-8999");
-          grants.tcp_listen.push_back(*pattern);
+          (name == "tcp-listen" ? grants.tcp_listen : grants.udp_bind).push_back(*pattern);
+        }
+      } else if (name == "allow-net") {
+        const toml::array* list = node.as_array();
+        if (!list) return wrong(node, name, "takes a list of \"HOST[:PORT]\"");
+        for (const auto& item : *list) {
+          const auto rule = item.value<std::string>();
+          if (!rule || rule->empty() || rule->find_first_of(", \t\n") != std::string::npos)
+            return wrong(item, name, "takes \"HOST\" or \"HOST:PORT\": a name, *.name, an address, a network, or *");
+          grants.allow_net.push_back(*rule);
         }
       } else if (name == "root") {
         const auto access = root_access(node.value<std::string>().value_or(""));
@@ -94,11 +125,11 @@ class TableReader {
 
 }  // namespace
 
-bool Grants::allows_listening(std::string_view address) const {
-  if (any_listening) return true;
+bool Grants::allows_binding(const std::vector<std::string>& patterns, std::string_view address) const {
+  if (!is_policy) return true;
   const size_t colon = address.rfind(':');
   if (colon == std::string_view::npos) return false;
-  for (const std::string_view pattern : tcp_listen) {
+  for (const std::string_view pattern : patterns) {
     const size_t middle = pattern.rfind(':');
     if (matches(pattern.substr(0, middle), address.substr(0, colon)) &&
         port_matches(pattern.substr(middle + 1), address.substr(colon + 1)))
@@ -107,10 +138,24 @@ bool Grants::allows_listening(std::string_view address) const {
   return false;
 }
 
+bool Grants::allows_connecting(std::string_view destination) const {
+  if (!is_policy) return true;
+  const auto [host, ports] = parts_of(destination);
+  const auto asked = range_of(ports);
+  for (const std::string_view rule : allow_net) {
+    const auto [pattern, granted_ports] = parts_of(rule);
+    const auto granted = range_of(granted_ports);
+    if (matches(pattern, host) && asked && granted && granted->first <= asked->first &&
+        asked->second <= granted->second)
+      return true;
+  }
+  return false;
+}
+
 Result<Policy> Policy::read(const std::string& path) {
   Policy policy;
   if (access(path.c_str(), F_OK) != 0 && errno == ENOENT) {
-    policy.otherwise_.any_listening = true;
+    policy.otherwise_.is_policy = false;
     policy.otherwise_.source = "no policy";
     return policy;
   }

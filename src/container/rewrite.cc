@@ -76,6 +76,31 @@ void add_directories(const json::Value& config, const std::string& bundle, RootA
   }
 }
 
+// What a component may reach by itself; a module only has the sockets that it is given. A native program could reach
+// whatever the container can: so without a policy, that is what is granted.
+Result<> add_network(const Settings& settings, const Grants& allowed, std::vector<std::string>& options) {
+  auto refuse = [&](const char* what, const std::string& asked) {
+    return fail(ErrorCode::BadArgument, "the workload asks for " + std::string(what) + " " + asked + ", which " +
+                                            allowed.source + " does not grant; its key " + what +
+                                            " lists what it does");
+  };
+  for (const std::string& address : settings.udp_bind) {
+    if (!allowed.allows_udp_binding(address)) return refuse("udp-bind", address);
+    options.push_back("--udp-bind=" + address);
+  }
+  if (settings.allow_net) {
+    for (const std::string& destination : *settings.allow_net) {
+      if (!allowed.allows_connecting(destination)) return refuse("allow-net", destination);
+      options.push_back("--allow-net=" + destination);
+    }
+  } else if (!allowed.is_policy) {
+    options.emplace_back("--allow-net=*");
+  } else {
+    for (const std::string& rule : allowed.allow_net) options.push_back("--allow-net=" + rule);
+  }
+  return {};
+}
+
 RootAccess access_of_container(const json::Value& config) {
   const json::Value* root = config.find("root");
   const json::Value* read_only = root ? root->find("readonly") : nullptr;
@@ -207,6 +232,8 @@ Result<Rewritten> rewrite(json::Value config, const std::string& bundle, const E
     }
     own.options.push_back("--tcp-listen=" + address);
   }
+
+  if (entry.kind == ProgramKind::Component) TRY(add_network(settings, allowed, own.options));
 
   make_movable(config, bundle);
   if (is_later_than_1_0(config)) declare_1_0(config);

@@ -29,6 +29,18 @@ constexpr Row kRows[] = {
          if (address.find(':') == std::string::npos) return false;
        return true;
      }},
+    {"allow-net", "HOST[:PORT[-PORT]], several separated by commas",
+     [](Settings& s, std::string_view text) {
+       s.allow_net = split(text, ',');
+       return true;
+     }},
+    {"udp-bind", "ADDRESS:PORT, several separated by commas",
+     [](Settings& s, std::string_view text) {
+       s.udp_bind = split(text, ',');
+       for (const std::string& address : s.udp_bind)
+         if (address.find(':') == std::string::npos) return false;
+       return true;
+     }},
     {"drain", "true or false",
      [](Settings& s, std::string_view text) {
        s.drain = text == "true";

@@ -19,6 +19,10 @@ std::optional<RootAccess> root_access(std::string_view text);
 struct Settings {
   // tcp-listen: sockets that the guest finds listening, "ADDRESS:PORT" each, separated by commas.
   std::vector<std::string> tcp_listen;
+  // allow-net, udp-bind: what a component may connect to, and where it may bind UDP sockets, as options of `berth run`
+  // have it, separated by commas. Not asked for is not the same as asking for nothing.
+  std::optional<std::vector<std::string>> allow_net;
+  std::vector<std::string> udp_bind;
   // drain: on SIGTERM the guest may finish what it does, see `berth run --drain`.
   bool drain = false;
   // root: how much of the root filesystem the guest gets; by default as much as the container.

@@ -7,11 +7,12 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
-from setting import Runtime, main, wait_until
+from setting import HERE, Runtime, main, wait_until
 
 CASES = {}
 
@@ -341,6 +342,44 @@ def errors(oci):
     assert ("mountOptions" in features) == (oci.below == "runc"), "what the runtime below can is passed on"
     oci("exec", "nobody", "ls", code=1)
     assert "does not exist" in oci.last.stderr
+
+
+@case
+def components(oci):
+    """Components of WASI 0.2: the container's network, as far as is asked for and granted."""
+    sys.path.insert(0, str(HERE.parent / "components"))
+    import componentize
+    text = componentize.build([HERE / "reach.c"], oci.folder / "reach.wat", "0.2.0",
+                              ["-I", str(HERE.parent / "components/guests")]).read_text()
+    near, far, listen, bind = "connect 127.0.0.1:9", "connect 192.0.2.1:80", "listen 0.0.0.0:8080", "bind 0.0.0.0:5353"
+
+    def allowed(annotations):
+        lines = oci.run("/reach.wat", rootfs=[("reach.wat", text)], annotations=annotations).splitlines()
+        assert [line.rsplit(" ", 1)[0] for line in lines] == [near, far, listen, bind], lines
+        return [line.rsplit(" ", 1)[0] for line in lines if line.endswith(" allowed")]
+
+    def refused(annotations, *words):
+        oci.run("/reach.wat", rootfs=[("reach.wat", text)], annotations=annotations, code=1)
+        assert all(word in oci.last.stderr for word in words), oci.last.stderr
+
+    # Without a policy, what any program in the container could connect to; what it serves, it asks for.
+    assert allowed({}) == [near, far]
+    assert allowed({"run.berth.allow-net": "127.0.0.1:1-10"}) == [near]
+    assert allowed({"run.berth.allow-net": ""}) == []
+    serves = {"run.berth.tcp-listen": "0.0.0.0:8080", "run.berth.udp-bind": "0.0.0.0:5353"}
+    assert allowed(serves) == [near, far, listen, bind]
+    # With one, what it grants: all of that where nothing is asked for, else what is asked for.
+    policy = oci.folder / "policy.toml"
+    policy.write_text('tcp-listen = ["*:8080"]\nudp-bind = ["*:5353"]\nallow-net = ["192.0.2.0/24", "*.org:80-90"]\n')
+    assert allowed({}) == [far]
+    assert allowed(serves | {"run.berth.allow-net": "a.org:80"}) == [listen, bind]
+    for asked in ("a.org", "a.org:91", "*", "127.0.0.1"):
+        refused({"run.berth.allow-net": asked}, f"allow-net {asked}, which")
+    refused({"run.berth.udp-bind": "0.0.0.0:5354"}, "udp-bind 0.0.0.0:5354")
+    policy.write_text("")
+    assert allowed({}) == []
+    policy.write_text("allow-net = [80]\n")
+    refused({}, "policy.toml, line 1: allow-net")
 
 
 @case
