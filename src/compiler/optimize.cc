@@ -33,6 +33,7 @@
 #include <llvm/Transforms/Vectorize/VectorCombine.h>
 
 #include "compiler/checks.h"
+#include "compiler/guess_steps.h"
 #include "compiler/hoist_loads.h"
 #include "compiler/version_loops.h"
 
@@ -144,6 +145,7 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, const wasm::Mo
   // Nothing after this may make a select of a branch: see may_become_conditional.
   passes.addPass(llvm::createModuleToFunctionPassAdaptor(LowerChecks(wasm)));
   if (level > 0) passes.addPass(llvm::createModuleToFunctionPassAdaptor(llvm::EarlyCSEPass()));
+  if (level > 1) passes.addPass(llvm::createModuleToFunctionPassAdaptor(GuessSteps()));
   passes.run(module, module_analyses);
 }
 

@@ -120,6 +120,41 @@ TEST(Patterns, VectorsAreAsWideAsTheCpuPrefers) {
   EXPECT_EQ(count(ir, "fmul <8 x double>"), 0u) << ir;
 }
 
+// There is nothing to gain from a second loop where LLVM vectorizes nothing.
+TEST(Patterns, LoopsThatWhatIsLoadedEndsStayOne) {
+  const std::string ir = optimized(R"((memory 1) (func (param $a i32) (param $b i32) (param $n i32) (result i32)
+    (local $i i32)
+    (loop $next (result i32)
+      (if (i32.ne (i32.load8_u (i32.add (local.get $a) (local.get $i)))
+                  (i32.load8_u (i32.add (local.get $b) (local.get $i))))
+        (then (return (local.get $i))))
+      (br_if $next (local.get $i)
+        (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))))");
+  EXPECT_EQ(count(ir, "load volatile i8"), 2u) << ir;
+  EXPECT_EQ(count(ir, "load i8"), 0u) << ir;
+}
+
+// Steps of 1, or of 2 after a backslash.
+TEST(Patterns, StepsThatDependOnWhatWasLoadedAreGuessed) {
+  constexpr const char* kString = R"((memory 1) (func (param $p i32) (result i32) (local $c i32)
+    (loop $next
+      (local.set $p (i32.add (local.get $p)
+        (select (i32.const 2) (i32.const 1) (i32.eq (local.get $c) (i32.const 92)))))
+      (br_if $next (i32.ne (local.tee $c (i32.load8_u (local.get $p))) (i32.const 34))))
+    (local.get $p)))";
+  const std::string ir = optimized(kString);
+  EXPECT_EQ(count(ir, "zext i1"), 0u) << ir;
+  EXPECT_EQ(count(ir, "select"), 0u) << ir;
+  // What does not lead to the next load may stay as it is.
+  const std::string counts = optimized(R"((memory 1) (func (param $p i32) (param $end i32) (result i32) (local $n i32)
+    (loop $next
+      (local.set $n (i32.add (local.get $n) (i32.eq (i32.load8_u (local.get $p)) (i32.const 92))))
+      (br_if $next (i32.ne (local.tee $p (i32.add (local.get $p) (i32.const 1))) (local.get $end))))
+    (local.get $n)))",
+                                       "x86-64-v2");
+  EXPECT_GT(count(counts, "zext i1") + count(counts, "zext <"), 0u) << counts;
+}
+
 TEST(Patterns, OneAccessChecksForItsNeighbours) {
   const std::string ir = optimized(R"((memory 1) (func (param $p i32) (result i32)
     (i32.add (i32.load (local.get $p)) (i32.add (i32.load offset=4 (local.get $p)) (i32.load offset=8 (local.get $p))))))");

@@ -1,5 +1,6 @@
 #include "compiler/version_loops.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -145,6 +146,8 @@ class Versioning {
   std::optional<ExitTest> find_exit(Loop& loop) {
     llvm::SmallVector<BasicBlock*, 4> exiting;
     loop.getExitingBlocks(exiting);
+    // What may be left elsewhere, too, is not vectorized, and checks that guard pages make cost nothing.
+    if (exiting.size() > 1 && std::ranges::all_of(checks_, &Check::guarded)) return std::nullopt;
     for (BasicBlock* block : exiting) {
       if (!tree_.dominates(block, loop.getLoopLatch())) continue;
       auto* branch = llvm::dyn_cast<llvm::BranchInst>(block->getTerminator());
