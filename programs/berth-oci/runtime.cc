@@ -218,7 +218,7 @@ Result<int> Runtime::create_rewritten(Planned planned) {
   const std::string& id = line_.operands[0];
   const std::string& runtime = planned.record.runtime;
   if (exists(root_of(runtime) + "/" + id)) return fail(ErrorCode::BadArgument, "container with id exists: " + id);
-  ContainerFolder folder = TRY(ContainerFolder::create(root_, id));
+  ContainerFolder folder = TRY(ContainerFolder::create(root_, id, root_of(runtime) + "/" + id));
   planned.record.pid_file = absolute(line_.option("--pid-file").value_or(folder.path() + "/pid"));
   if (const auto written = folder.write(planned.record, planned.config); !written) {
     folder.remove();
@@ -231,10 +231,14 @@ Result<int> Runtime::create_rewritten(Planned planned) {
   line.set_option("--pid-file", planned.record.pid_file);
   // In the foreground the container may run for long, and be deleted by others meanwhile.
   const bool to_its_end = line_.command == "run" && !line_.has("--detach");
-  if (to_its_end) folder.unlock();
   const std::vector<std::string> words = line.words_for(runtime, root_of(runtime));
-  Result<int> code = to_its_end ? container::run_process(words) : folder.run(words);
-  if (!code || *code != 0 || to_its_end) {
+  if (to_its_end) {
+    // In our place: one process less to wait for.
+    TRY(folder.remove_after_us(root_of(runtime) + "/" + id));
+    return fail(container::replace_process(words));
+  }
+  Result<int> code = folder.run(words);
+  if (!code || *code != 0) {
     if (!exists(root_of(runtime) + "/" + id)) folder.remove();
   }
   return code;

@@ -223,9 +223,9 @@ TEST(Text, PatternsHaveStars) {
 }
 
 TEST_F(ContainerTest, FoldersAreLockedWhileTheyChange) {
-  auto folder_of_a = ContainerFolder::create(folder, "a");
+  auto folder_of_a = ContainerFolder::create(folder, "a", folder + "/crun/" + "a");
   ASSERT_TRUE(folder_of_a);
-  EXPECT_FALSE(ContainerFolder::create(folder, "a"));
+  EXPECT_FALSE(ContainerFolder::create(folder, "a", folder + "/crun/" + "a"));
   EXPECT_FALSE(ContainerFolder::lock(folder, "a", std::chrono::milliseconds(5)));
   EXPECT_FALSE(ContainerFolder::read(folder, "a")) << "nothing is written yet";
   const Record record{"/b", "/usr/bin/crun", "/b/pid", "/c/a", true, {"/.berth/berth", {"--dir=/::/"}}};

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
@@ -22,8 +23,12 @@ namespace berth::container {
 namespace {
 
 constexpr std::chrono::milliseconds kRetry{2};
+// How long it takes at most to remove a folder of few files.
+constexpr std::chrono::milliseconds kRemoval{200};
 // Number and start of the runtime that works on the container.
 constexpr char kProcessFile[] = "/process";
+// The same of one that runs it to its end.
+constexpr char kForeground[] = "/foreground";
 
 Result<> make_folders(const std::string& path) {
   for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
@@ -60,6 +65,19 @@ std::string start_of(const std::string& process) {
   return words.size() > 19 ? words[19] : "";
 }
 
+std::string name_of_process(pid_t pid) {
+  const std::string number = std::to_string(pid);
+  return number + " " + start_of(number);
+}
+
+// Whether the process that `path` names goes on.
+bool is_running(const std::string& path) {
+  const auto bytes = os::read_file(path);
+  if (!bytes) return false;
+  const std::string text(bytes->begin(), bytes->end());
+  return name_of_process(static_cast<pid_t>(std::atoi(text.c_str()))) == text;
+}
+
 // Waits until the process that `path` names has ended; whether it did so in time.
 bool wait_for_process(const std::string& path, std::chrono::steady_clock::time_point end) {
   const auto bytes = os::read_file(path);
@@ -92,10 +110,23 @@ bool is_container_id(std::string_view id) {
 
 std::string ContainerFolder::path_of(const std::string& root, const std::string& id) { return root + "/berth/" + id; }
 
-Result<ContainerFolder> ContainerFolder::create(const std::string& root, const std::string& id) {
-  TRY(make_folders(root + "/berth"));
+Result<ContainerFolder> ContainerFolder::create(const std::string& root, const std::string& id,
+                                                const std::string& below) {
   std::string path = path_of(root, id);
-  if (mkdir(path.c_str(), 0700) != 0) {
+  int made = mkdir(path.c_str(), 0700);
+  if (made != 0 && errno == ENOENT) {
+    TRY(make_folders(root + "/berth"));
+    made = mkdir(path.c_str(), 0700);
+  }
+  if (made != 0 && errno == EEXIST) {
+    // What remove_after_us has not come to yet, or never will.
+    auto left = lock(root, id, kRemoval);
+    if (left && *left && access((path + kForeground).c_str(), F_OK) == 0 && access(below.c_str(), F_OK) != 0 &&
+        !is_running(path + kForeground))
+      (*left)->remove();
+    made = mkdir(path.c_str(), 0700);
+  }
+  if (made != 0) {
     if (errno == EEXIST) return fail(ErrorCode::BadArgument, "container with id exists: " + id);
     return fail(os_error(errno, "cannot make " + path));
   }
@@ -160,10 +191,36 @@ Result<> ContainerFolder::write(const Record& record, const json::Value& config)
 Result<int> ContainerFolder::run(const std::vector<std::string>& command) const {
   // The child shares the lock until it becomes the runtime, and has said by then who it is.
   return run_process(command, [this] {
-    const std::string pid = std::to_string(getpid());
-    const auto written = write_file(path_ + kProcessFile, pid + " " + start_of(pid));
+    const auto written = write_file(path_ + kProcessFile, name_of_process(getpid()));
     if (!written) _exit(127);
   });
+}
+
+Result<> ContainerFolder::remove_after_us(const std::string& below) {
+  TRY(write_file(path_ + kForeground, name_of_process(getpid())));
+  const Fd us(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
+  if (!us) return fail(os_error(errno, "cannot watch this process"));
+  flock(lock_.get(), LOCK_UN);
+  // Without a signal at its end: then it is no child that the runtime, which this process becomes, would wait for.
+  const i64 child = syscall(SYS_clone, 0, 0, 0, 0, 0);
+  if (child < 0) return fail(os_error(errno, "cannot start a process"));
+  if (child > 0) {
+    lock_ = Fd();
+    return {};
+  }
+  setsid();
+  // Nothing stays open that anybody waits for.
+  const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(nothing, stream);
+  const int first = std::min(us.get(), lock_.get()), second = std::max(us.get(), lock_.get());
+  syscall(SYS_close_range, STDERR_FILENO + 1, first - 1, 0U);
+  syscall(SYS_close_range, first + 1, second - 1, 0U);
+  syscall(SYS_close_range, second + 1, ~0U, 0U);
+  pollfd ended{us.get(), POLLIN, 0};
+  while (poll(&ended, 1, -1) < 0 && errno == EINTR) continue;
+  // Another one may have been made in its place.
+  if (flock(lock_.get(), LOCK_EX) == 0 && still_there(lock_, path_) && access(below.c_str(), F_OK) != 0) remove();
+  _exit(0);
 }
 
 void ContainerFolder::remove() const {

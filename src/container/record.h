@@ -31,8 +31,9 @@ bool is_container_id(std::string_view id);
 
 class ContainerFolder {
  public:
-  // Makes the folder, and locks it. Fails with Usage when there is one already.
-  static Result<ContainerFolder> create(const std::string& root, const std::string& id);
+  // Makes the folder, and locks it. Fails with Usage when there is one already, unless nobody works on that and there
+  // is no container of that name, at `below`, either.
+  static Result<ContainerFolder> create(const std::string& root, const std::string& id, const std::string& below);
   // Locks the folder, which another process may hold for as long as it takes to make or delete a container; waits for
   // up to `patience`. Nothing when there is no folder. Fails with Limit when it stays locked.
   static Result<std::optional<ContainerFolder>> lock(const std::string& root, const std::string& id,
@@ -43,8 +44,10 @@ class ContainerFolder {
 
   // Has the runtime below do something to the container, as run_process does.
   Result<int> run(const std::vector<std::string>& command) const;
-  // Ends the lock.
-  void unlock() { lock_ = Fd(); }
+  // Ends the lock, and has the folder removed once this process, which may become another program meanwhile, has ended
+  // and there is nothing at `below`, where the runtime keeps the container's state. Until then and a moment longer the
+  // folder is there; `create` takes one that was left so for what it is. Fails with System.
+  Result<> remove_after_us(const std::string& below);
 
   Result<> write(const Record& record, const json::Value& config) const;
   const std::string& path() const { return path_; }

@@ -176,8 +176,7 @@ def case(function):
             for name in ("wait", "fail"):
                 (folder / name).unlink(missing_ok=True)
         wait_until(node.nobody_compiles, "the compiler to end", 60)
-        left = node.leftovers()
-        assert not left, f"left behind: {left}"
+        wait_until(lambda: not node.leftovers(), f"nothing to be left: {node.leftovers()}", 5)
     return run
 
 
