@@ -46,7 +46,7 @@ def runners_of(arguments) -> dict[str, list[str]]:
     """Name -> command; `native` is first and has none, since each kernel is a program of its own."""
     runners = {"native": []}
     if arguments.berth:
-        runners["berth"] = [str(Path(arguments.berth).resolve()), "run"]
+        runners["berth"] = [str(Path(arguments.berth).resolve()), "run", "--tier", "interp"]
     for peer in arguments.peer:
         name, separator, command = peer.partition("=")
         if not separator:

@@ -58,7 +58,9 @@ class ScriptParser : private Cursor {
       Command& c = script.commands.emplace_back();
       c.offset = peek().offset;
       c.at = line_column(script.source, c.offset);
-      c.body = ScriptModule{{}, ScriptModule::Form::Text, false, 0, static_cast<u32>(script.source.size())};
+      ScriptModule whole;
+      whole.end = static_cast<u32>(script.source.size());
+      c.body = std::move(whole);
       return script;
     }
     script.commands = commands();

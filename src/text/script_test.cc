@@ -79,6 +79,23 @@ TEST(Script, ReadsEveryCommand) {
   EXPECT_EQ(results[13].alternatives.size(), 2u);
 }
 
+// A source of fields alone is one module.
+TEST(Script, FieldsAreAModule) {
+  constexpr std::string_view kSource = "(func (export \"f\")) (memory 1)";
+  const auto script = parse_script(kSource);
+  ASSERT_TRUE(script);
+  ASSERT_EQ(script->commands.size(), 1u);
+  const auto& module = std::get<ScriptModule>(script->commands[0].body);
+  EXPECT_EQ(module.begin, 0u);
+  EXPECT_EQ(module.end, kSource.size());
+  const auto parsed = module.parse(kSource);
+  ASSERT_TRUE(parsed);
+  EXPECT_GT(parsed->binary.size(), 20u);
+  const auto broken = parse_script("(elem");
+  ASSERT_TRUE(broken);
+  EXPECT_FALSE(std::get<ScriptModule>(broken->commands[0].body).parse("(elem"));
+}
+
 TEST(Script, TakesModuleFieldsAlone) {
   constexpr std::string_view kSource = ";; no module\n(func) (memory 0)";
   const auto script = parse_script(kSource);
