@@ -32,6 +32,7 @@ constexpr Option kRunOptions[] = {
      .value = "HOST[:PORT[-PORT]]",
      .help = "let a component look HOST up, connect and send there: a name,\n*.name, an address, a network as "
              "10.0.0.0/8, or *"},
+    {.name = "--allow-http", .value = "HOST[:PORT[-PORT]]", .help = "let a component send requests there, over http"},
     {.name = "--udp-bind", .value = "ADDRESS:PORT", .help = "let a component bind UDP sockets there, and answer"},
     {.name = "--invoke",
      .value = "FUNCTION",

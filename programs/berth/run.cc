@@ -265,7 +265,7 @@ OrStop<int> Run::run() {
                               !arguments_.has("--tier"), options_.config, &component);
   if (!component.empty()) return run_component(arguments_, options_, std::move(grants_), path_, std::move(component));
   if (!decoded) return std::unexpected(Stop{load_error(decoded.error())});
-  for (const std::string_view option : {"--allow-net", "--udp-bind"}) {
+  for (const std::string_view option : {"--allow-http", "--allow-net", "--udp-bind"}) {
     if (arguments_.has(option))
       return stop(UsageError{std::string(option) + " is for components, and " + printable(path_) + " is a module",
                              "modules get sockets that listen already: --tcp-listen ADDRESS:PORT"});

@@ -7,6 +7,7 @@
 #include "component/store.h"
 #include "engine/demangle.h"
 #include "runtime/deadline.h"
+#include "wasi_http/http.h"
 #include "wasi_p2/wasi.h"
 
 namespace berth::cli {
@@ -50,6 +51,7 @@ class ComponentRun {
   const Arguments& arguments_;
   const RunOptions& options_;
   const std::string& path_;
+  hostio::NetworkGrants http_grants_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<wasi_p2::Context> wasi_;  // outlives the store
   std::unique_ptr<runtime::Store> core_store_;
@@ -62,17 +64,18 @@ OrStop<> ComponentRun::define_wasi(RunGrants grants) {
   config.args = std::move(grants.args);
   config.environment = std::move(grants.environment);
   config.directories = std::move(grants.directories);
-  const auto allow = [&](std::string_view option,
+  const auto allow = [&](std::string_view option, hostio::NetworkGrants& to,
                          Result<> (hostio::NetworkGrants::*how)(std::string_view)) -> OrStop<> {
     for (const std::string_view rule : arguments_.values(option)) {
-      if (auto allowed = (config.network.*how)(rule); !allowed)
+      if (auto allowed = (to.*how)(rule); !allowed)
         return stop(UsageError{std::string(option) + ": " + allowed.error().detail(), {}});
     }
     return {};
   };
-  TRY(allow("--allow-net", &hostio::NetworkGrants::allow));
-  TRY(allow("--tcp-listen", &hostio::NetworkGrants::allow_listening));
-  TRY(allow("--udp-bind", &hostio::NetworkGrants::allow_udp_binding));
+  TRY(allow("--allow-net", config.network, &hostio::NetworkGrants::allow));
+  TRY(allow("--tcp-listen", config.network, &hostio::NetworkGrants::allow_listening));
+  TRY(allow("--udp-bind", config.network, &hostio::NetworkGrants::allow_udp_binding));
+  TRY(allow("--allow-http", http_grants_, &hostio::NetworkGrants::allow));
   auto context = wasi_p2::Context::create(std::move(config));
   if (context) {
     wasi_ = std::move(*context);
@@ -108,7 +111,8 @@ std::unexpected<Stop> ComponentRun::missing(const Error& error) {
       message += (count == 1 ? " " : ", ") + printable(name.substr(hash + 1));
   }
   end_of_interface();
-  return stop(message, "Berth provides wasi:cli, clocks, filesystem, io, random and sockets in their versions 0.2");
+  return stop(message,
+              "Berth provides wasi:cli, clocks, filesystem, http, io, random and sockets in their versions 0.2");
 }
 
 std::unexpected<Stop> ComponentRun::fail_with(const runtime::InstantiationFailure& failure) {
@@ -121,6 +125,7 @@ OrStop<int> ComponentRun::call(std::shared_ptr<const component::PreparedComponen
                                const std::string& command) {
   component::Linker linker(*store_);
   wasi_p2::add_to_linker(linker, *store_, *core_store_, *wasi_, *component->component);
+  wasi_http::add_to_linker(linker, *wasi_, std::move(http_grants_), *component->component);
   auto instance = linker.instantiate(std::move(component));
   if (!instance) return fail_with(instance.error());
   component::Function* run = instance->find_function(command, "run");

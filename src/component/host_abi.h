@@ -230,7 +230,15 @@ struct HostAbi<std::string_view> {
   }
 };
 template <>
-struct HostAbi<std::string> : HostAbi<std::string_view> {};
+struct HostAbi<std::string> : HostAbi<std::string_view> {
+  template <typename Place>
+  static bool lift(HostCall& call, const Plan& plan, Place&& place, std::string& out) {
+    std::string_view text;
+    if (!HostAbi<std::string_view>::lift(call, plan, place, text)) return false;
+    out = text;
+    return true;
+  }
+};
 
 template <>
 struct HostAbi<std::span<const u8>> {

@@ -5,7 +5,7 @@
 // C++ types and the component model's:
 //   bool, u8 … u64, i8 … i64   themselves
 //   std::string_view           string: as a parameter the guest's own bytes, good until the call returns
-//   std::string                string, as a result
+//   std::string                string
 //   std::span<const u8>        list<u8>: as a parameter the guest's own bytes; as a result, bytes that stay until
 //                              the host's next call in the store
 //   std::vector<u8>            list<u8>, as a result

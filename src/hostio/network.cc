@@ -190,6 +190,14 @@ bool NetworkGrants::may_look_up(std::string_view name) const {
   });
 }
 
+bool NetworkGrants::may_request(std::string_view name, u16 port) const {
+  const std::string wanted = lower(name);
+  return std::ranges::any_of(names_, [&](const NameRule& r) {
+    return r.ports.contains(port) &&
+           (r.name.empty() || r.name == wanted || (r.name.starts_with('.') && wanted.ends_with(r.name)));
+  });
+}
+
 void NetworkGrants::learn(std::string_view name, const IpAddress& address) {
   const std::string wanted = lower(name);
   for (const NameRule& r : names_) {

@@ -49,6 +49,8 @@ class NetworkGrants {
 
   bool may_reach(const SocketAddress& address) const;
   bool may_look_up(std::string_view name) const;
+  // Whether a rule names this host with this port, whatever its addresses.
+  bool may_request(std::string_view name, u16 port) const;
   bool may_listen(const SocketAddress& address) const;
   // Who may reach anything may also bind a port that the system chooses.
   bool may_bind_tcp(const SocketAddress& address) const;

@@ -76,7 +76,9 @@ constexpr u64 kZeroes = 4096;
 
 // --- error
 
-std::string error_to_debug_string(State&, Borrow<IoError> error) { return hostio::describe(error->code); }
+std::string error_to_debug_string(State&, Borrow<IoError> error) {
+  return error->domain == Domain::Http ? "the HTTP exchange failed" : hostio::describe(error->code);
+}
 
 // --- poll
 

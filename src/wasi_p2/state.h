@@ -24,6 +24,12 @@ struct Preopen {
   std::string path;
 };
 
+// What another library keeps with the state.
+class Extension {
+ public:
+  virtual ~Extension() = default;
+};
+
 struct State {
   explicit State(std::chrono::nanoseconds slice) : waiter(&State::stopped, this, slice) {}
 
@@ -64,6 +70,8 @@ struct State {
   size_t random_used = 64;
   u64 insecure_state = 0;
 
+  std::unique_ptr<Extension> http;
+
   HeldResources held;  // destroyed before what resources refer to
 
  private:
@@ -97,6 +105,10 @@ StreamResult<T> to_result(State& state, Streamed<T> result, Domain domain) {
   if (!error) return std::unexpected(std::move(error).error());
   return std::expected<T, StreamError>(std::unexpected(std::move(*error)));
 }
+
+// Offers those of the interfaces that a component imports.
+void define_imported(component::Linker& linker, std::span<const component::HostInterface> interfaces,
+                     const component::cm::Component& component);
 
 // All interfaces, by file.
 std::span<const component::HostInterface> io_interfaces();

@@ -13,7 +13,7 @@ namespace berth::wasi_p2 {
 struct State;
 
 // Whose error codes describe an error.
-enum class Domain : u8 { Stream, Filesystem, Network };
+enum class Domain : u8 { Stream, Filesystem, Network, Http };
 
 // wasi:io/error
 class IoError final : public Resource {

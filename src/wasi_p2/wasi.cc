@@ -82,22 +82,26 @@ void Context::finish() {
   }
 }
 
+void define_imported(component::Linker& linker, std::span<const component::HostInterface> interfaces,
+                     const cm::Component& component) {
+  std::vector<std::optional<cm::ParsedName>> imports;
+  for (const cm::NamedExtern& import : component.type->imports) imports.push_back(cm::parse_name(import.name));
+  for (const component::HostInterface& interface : interfaces) {
+    const auto name = cm::parse_name(interface.name);
+    if (std::ranges::any_of(imports, [&](const auto& import) { return is_same_interface(import, name); }))
+      linker.define_interface(interface);
+  }
+}
+
 void add_to_linker(component::Linker& linker, component::Store& store, runtime::Store& core_store, Context& context,
                    const cm::Component& component) {
   State& state = context.state();
   state.store_interrupt = &core_store.context().interrupt;
   store.set_host(&state);
-  std::vector<std::optional<cm::ParsedName>> imports;
-  for (const cm::NamedExtern& import : component.type->imports) imports.push_back(cm::parse_name(import.name));
   for (const auto interfaces :
        {io_interfaces(), cli_interfaces(), clock_interfaces(), random_interfaces(), filesystem_interfaces(),
-        network_interfaces(), tcp_interfaces(), udp_interfaces(), name_interfaces()}) {
-    for (const component::HostInterface& interface : interfaces) {
-      const auto name = cm::parse_name(interface.name);
-      if (std::ranges::any_of(imports, [&](const auto& import) { return is_same_interface(import, name); }))
-        linker.define_interface(interface);
-    }
-  }
+        network_interfaces(), tcp_interfaces(), udp_interfaces(), name_interfaces()})
+    define_imported(linker, interfaces, component);
 }
 
 std::string find_command(const cm::Component& component) {

@@ -8,9 +8,12 @@ berth in the interpreter and as native code. Exits 77 where it cannot run.
 import argparse
 import os
 import resource
+import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import componentize
@@ -72,6 +75,86 @@ def streams(g):
     for mistake in ("empty-poll", "unpermitted", "too-much", "blocking-too-much", "blocking-zeroes", "dropped", "another",
                     "random"):
         g.run("io", mistake, expect=EXIT_TRAP)
+
+
+class Server(socketserver.StreamRequestHandler):
+    """Answers as the path says, also as no server should."""
+
+    CONTINUES = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
+    ANSWERS = {
+        "/length": b"HTTP/1.1 200 OK\r\nx-answer: 1\r\ncontent-length: 5\r\n\r\nhello and more",
+        "/chunked": b"HTTP/1.1 201 Created\r\nX-Answer: 1\r\ntransfer-encoding: Chunked\r\n\r\n"
+                    b"6\r\nhello \r\n9;x=y\r\nin chunks\r\n0\r\n\r\n",
+        "/trailers": b"HTTP/1.1 200 OK\r\nx-answer: 1\r\ntransfer-encoding: chunked\r\n\r\n"
+                     b"5\r\nhello\r\n0\r\nx-after: 1\r\n\r\n",
+        "/close": b"HTTP/1.0 200 OK\r\nx-answer:1\r\n\r\nuntil the end",
+        "/hints": CONTINUES + b"HTTP/1.1 200\r\nx-answer: 1\r\ncontent-length: 11\r\n\r\nafter hints",
+        "/nothing": b"HTTP/1.1 204 No Content\r\nx-answer: 1\r\ncontent-length: 7\r\n\r\n",
+        "/cut-length": b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello",
+        "/cut-chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n50\r\nhello",
+        "/bad-chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhelloxx5\r\n",
+        "/garbage": b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n",
+        "/fold": b"HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n",
+        "/two-lengths": b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
+        "/gzip": b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n",
+        "/cut-head": b"HTTP/1.1 200 OK\r\na: ",
+        "/endless-head": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 20000,
+    }
+
+    def handle(self):
+        method, path, _ = self.rfile.readline().decode().split()
+        headers = {}
+        while (line := self.rfile.readline().strip()):
+            name, _, value = line.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        assert headers["host"] == "%s:%d" % self.server.server_address and headers["connection"] == "close"
+        if path == "/silent":
+            self.rfile.read(1)  # until the other side gives up
+        elif path == "/echo":
+            self.echo(headers)
+        else:
+            self.wfile.write(self.ANSWERS[path])
+
+    def chunks(self, headers):
+        if "content-length" in headers:
+            left = int(headers["content-length"])
+            while left > 0:
+                part = self.rfile.read(min(left, 50000))
+                if not part:
+                    return
+                left -= len(part)
+                yield part
+            return
+        assert headers["transfer-encoding"] == "chunked"
+        while (size := int(self.rfile.readline() or b"0", 16)) > 0:
+            yield self.rfile.read(size)
+            self.rfile.readline()
+
+    def echo(self, headers):
+        self.wfile.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        for part in list(self.chunks(headers)):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        self.wfile.write(b"0\r\n\r\n")
+
+
+class QuietServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """What the guest gives up on purpose."""
+
+
+@case
+def http(g):
+    with QuietServer(("127.0.0.1", 0), Server) as server, socket.socket() as nobody:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        addresses = ["127.0.0.1:%d" % s.getsockname()[1] for s in (server.socket, nobody)]
+        grants = [word for address in addresses for word in ("--allow-http", address)]
+        try:
+            assert g.run("http", *addresses, options=grants).stdout == b"done\n"
+        finally:
+            server.shutdown()
 
 
 @case
