@@ -9,6 +9,7 @@
 #include "runtime/deadline.h"
 #include "wasi_http/http.h"
 #include "wasi_p2/wasi.h"
+#include "wasm/names.h"
 
 namespace berth::cli {
 namespace {
@@ -118,7 +119,11 @@ std::unexpected<Stop> ComponentRun::missing(const Error& error) {
 std::unexpected<Stop> ComponentRun::fail_with(const runtime::InstantiationFailure& failure) {
   if (const auto* error = std::get_if<Error>(&failure); error && error->code() == ErrorCode::UnknownImport)
     return missing(*error);
-  return report_failure(arguments_, failure, path_, [&](const wasm::Module&) { return printable(file_name(path_)); });
+  // Of several modules the one that it was.
+  return report_failure(arguments_, failure, path_, [&](const wasm::Module& module) {
+    const auto names = wasm::Names::parse(module);
+    return names.module() ? printable(*names.module()) : printable(file_name(path_));
+  });
 }
 
 OrStop<int> ComponentRun::call(std::shared_ptr<const component::PreparedComponent> component,
