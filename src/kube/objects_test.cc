@@ -38,6 +38,8 @@ TEST(Yaml, TellsTextFromWhatLooksLikeSomethingElse) {
 TEST(Yaml, SaysWhereItIsWrong) {
   EXPECT_TRUE(parse_yaml("a: 1\nb: [1, 2\n", "x").error().detail().starts_with("x:"));
   EXPECT_EQ(parse_yaml("a: 1\na: 2\n", "x").error().detail(), "x:2:1: key \"a\" already set in map");
+  for (const char* text : {",,,", "!*", "a: *b", "&a [*a]", "? [1]\n: 2", "]", "%YAML", "\t", "a: }"})
+    EXPECT_FALSE(parse_yaml(text, "x") && !parse_yaml(text, "x")->empty()) << text;
   std::string bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
   for (int i = 1; i < 9; ++i) {
     const std::string before = "*a" + std::to_string(i - 1);
