@@ -16,6 +16,9 @@ namespace {
 constexpr i64 kPatienceNs = 30'000'000;
 // When the threads start: early enough for some samples.
 constexpr i64 kLateNs = 20'000'000;
+// Compiling all of a module, which may take minutes, begins after the first part, so as not to compete with it, or so
+// long after kPatienceNs.
+constexpr i64 kWholePatienceNs = 1'000'000'000;
 // So often the interpreter is looked at: while it is busy, and at most while it is not.
 constexpr i64 kBusyNs = 2'000'000, kIdleNs = 500'000'000;
 // Samples that make a part worth while.
@@ -109,9 +112,12 @@ void BackgroundCompiler::take(const Module& module, i64 ready_ns) {
 
 void BackgroundCompiler::look(Watched& watched, const std::shared_ptr<const runtime::PreparedModule>& prepared) {
   watched.parts.add(prepared->code().take_samples());
-  if (os::monotonic_ns() < watched.ready_ns) return;
+  const i64 now = os::monotonic_ns();
+  if (now < watched.ready_ns) return;
+  bool tried = false;
   if (watched.parts.pending() >= kEnoughSamples && watched.failures < kMaxFailures) {
     if (const auto part = watched.parts.next()) {
+      tried = true;
       say("compiling " + (part->functions.empty() ? "all" : std::to_string(part->functions.size())) +
           " functions, with entries for " + std::to_string(part->loops.size()) + " loops");
       if (auto made = source_->make_part(prepared->module(), *part)) {
@@ -123,7 +129,7 @@ void BackgroundCompiler::look(Watched& watched, const std::shared_ptr<const runt
       }
     }
   }
-  want_whole(watched);
+  if (tried || now >= os::saturating_add(watched.ready_ns, kWholePatienceNs)) want_whole(watched);
 }
 
 void BackgroundCompiler::want_whole(Watched& watched) {

@@ -68,6 +68,7 @@ class CompilerSource final : public CodeSource {
       compilation.options.insert(compilation.options.end(), {"--functions", list_of(part.functions)});
     if (!part.loops.empty()) compilation.options.insert(compilation.options.end(), {"--loops", list_of(part.loops)});
     compilation.output = output;
+    compilation.is_urgent = !part.functions.empty();
     auto done = process_.run(compiler, compilation);
     Result<std::shared_ptr<const native::Artifact>> artifact =
         done ? native::Artifact::open(output, expected_for(module, options_)) : fail(std::move(done).error());

@@ -102,7 +102,7 @@ Result<pid_t> start(const std::string& compiler, const Compilation& compilation,
   }
   const rlimit no_core{0, 0};
   prlimit(child, RLIMIT_CORE, &no_core, nullptr);
-  setpriority(PRIO_PROCESS, static_cast<id_t>(child), kNiceness);
+  if (!compilation.is_urgent) setpriority(PRIO_PROCESS, static_cast<id_t>(child), kNiceness);
   return child;
 }
 

@@ -1,4 +1,5 @@
-// The compiler, a program of its own: found, started with little priority and a limit on its memory, and waited for.
+// The compiler, a program of its own: found, started with little priority, as a rule, and a limit on its memory, and
+// waited for.
 #pragma once
 
 #include <mutex>
@@ -21,6 +22,7 @@ struct Compilation {
   std::vector<std::string> options;  // of berth-compiler, but for input and output
   std::string output;  // the file that there is when it succeeds; there is none, or what was there, otherwise
   u64 memory = kDefaultCompilerMemory;  // bytes of address space that it may take; 0: no limit
+  bool is_urgent = false;               // it is short, and a guest runs slowly until it is there: no less priority
   bool show_progress = false;           // it may write to standard error, and says there itself what is wrong
 };
 

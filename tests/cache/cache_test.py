@@ -494,6 +494,7 @@ def hot_second_module(m):
     guest.kill()
     guest.communicate()
     assert "there is native code for them" in said, said
+    assert "the whole module" not in said, f"all was compiled first: {said}"
 
 
 if __name__ == "__main__":
