@@ -136,7 +136,7 @@ def main():
         for below in ("crun", "runc"):
             path = find(below)
             plain = [path, "--root", folder / "plain"]
-            ours = ["env", f"BERTH_OCI_RUNTIME={path}", bench.oci, "--root", folder / "ours"]
+            ours = ["env", f"BERTH_OCI_RUNTIME={path}", f"BERTH_OCI_CODE={folder}/code", bench.oci, "--root", folder / "ours"]
             (folder / "plain").mkdir(exist_ok=True)
             pairs = [(["env", *plain], native), (ours, wasm), (ours, native)]
             if arguments.peer and below == "crun":
