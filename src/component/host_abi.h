@@ -281,6 +281,9 @@ struct HostAbi<MadeBytes> {
   }
 };
 
+// Of lists that the host makes copies of, whose memory no limit of the guest's would count.
+inline constexpr u64 kMaxElements = u64{1} << 20;
+
 template <typename T>
 struct HostAbi<std::vector<T>> {
   static bool matches(const HostMatcher& matcher, const cm::ValType& type) {
@@ -290,6 +293,7 @@ struct HostAbi<std::vector<T>> {
   static bool lift(HostCall& call, const Plan& plan, Place&& place, std::vector<T>& out) {
     const detail::Range r = detail::load_range(call, place, plan);
     if (!call.transfer().check_list(call.caller(), *plan.element, r.address, r.length)) return false;
+    if (r.length > kMaxElements) return call.transfer().fail("list is too long for a function of the host");
     out.resize(r.length);
     for (u64 i = 0; i < r.length; ++i) {
       MemoryPlace element{r.address + i * plan.element->size};

@@ -93,6 +93,16 @@ Bytes to_bytes(const std::string& s) { return {reinterpret_cast<const u8*>(s.dat
 template <typename T = void>
 using Headers = std::expected<T, HeaderErrorValue>;
 
+// The names and values of one message. More is a guest's mistake, for which there is no code.
+constexpr size_t kMaxFieldBytes = size_t{128} << 10;
+constexpr size_t kEntryBytes = 32;  // what each is counted as besides
+wasi_p2::Outcome<void> check_size(const Fields& fields) {
+  size_t bytes = 0;
+  for (const Fields::Entry& e : fields.entries) bytes += e.name.size() + e.value.size() + kEntryBytes;
+  if (bytes > kMaxFieldBytes) return wasi_p2::misuse("fields: more than 128 KiB of headers");
+  return {};
+}
+
 std::unexpected<HeaderErrorValue> refuse(HeaderError e) {
   HeaderErrorValue v;
   switch (e) {
@@ -105,14 +115,19 @@ std::unexpected<HeaderErrorValue> refuse(HeaderError e) {
 
 Own<Fields> new_fields(State& state) { return state.give(make<Fields>()); }
 
-Headers<Own<Fields>> fields_from_list(State& state, std::vector<std::tuple<std::string_view, Bytes>> entries) {
+wasi_p2::Outcome<Headers<Own<Fields>>> fields_from_list(State& state,
+                                                        std::vector<std::tuple<std::string_view, Bytes>> entries) {
   auto made = make<Fields>();
+  size_t bytes = 0;
   for (const auto& [name, value] : entries) {
-    if (auto ok = check_name(name); !ok) return refuse(ok.error());
-    if (!is_value(value)) return refuse(HeaderError::InvalidSyntax);
+    if (auto ok = check_name(name); !ok) return Headers<Own<Fields>>(refuse(ok.error()));
+    if (!is_value(value)) return Headers<Own<Fields>>(refuse(HeaderError::InvalidSyntax));
+    bytes += name.size() + value.size() + kEntryBytes;
+    if (bytes > kMaxFieldBytes) break;
     made->entries.push_back({std::string(name), to_string(value)});
   }
-  return state.give(made);
+  if (bytes > kMaxFieldBytes) return wasi_p2::misuse("fields: more than 128 KiB of headers");
+  return Headers<Own<Fields>>(state.give(made));
 }
 std::vector<Bytes> fields_get(State&, Borrow<Fields> self, std::string_view name) {
   std::vector<Bytes> out;
@@ -132,23 +147,27 @@ Headers<> check_change(const Fields& fields, std::string_view name) {
 void erase(Fields& fields, std::string_view name) {
   std::erase_if(fields.entries, [&](const Fields::Entry& e) { return same_name(e.name, name); });
 }
-Headers<> fields_set(State&, Borrow<Fields> self, std::string_view name, std::vector<Bytes> values) {
-  TRY(check_change(*self, name));
-  if (!std::ranges::all_of(values, is_value)) return refuse(HeaderError::InvalidSyntax);
+wasi_p2::Outcome<Headers<>> fields_set(State&, Borrow<Fields> self, std::string_view name, std::vector<Bytes> values) {
+  if (auto ok = check_change(*self, name); !ok) return ok;
+  if (!std::ranges::all_of(values, is_value)) return Headers<>(refuse(HeaderError::InvalidSyntax));
   erase(*self, name);
-  for (const Bytes value : values) self->entries.push_back({std::string(name), to_string(value)});
-  return {};
+  for (const Bytes value : values) {
+    self->entries.push_back({std::string(name), to_string(value)});
+    TRY(check_size(*self));
+  }
+  return Headers<>();
 }
 Headers<> fields_delete(State&, Borrow<Fields> self, std::string_view name) {
   TRY(check_change(*self, name));
   erase(*self, name);
   return {};
 }
-Headers<> fields_append(State&, Borrow<Fields> self, std::string_view name, Bytes value) {
-  TRY(check_change(*self, name));
-  if (!is_value(value)) return refuse(HeaderError::InvalidSyntax);
+wasi_p2::Outcome<Headers<>> fields_append(State&, Borrow<Fields> self, std::string_view name, Bytes value) {
+  if (auto ok = check_change(*self, name); !ok) return ok;
+  if (!is_value(value)) return Headers<>(refuse(HeaderError::InvalidSyntax));
   self->entries.push_back({std::string(name), to_string(value)});
-  return {};
+  TRY(check_size(*self));
+  return Headers<>();
 }
 std::vector<std::tuple<std::string, Bytes>> fields_entries(State&, Borrow<Fields> self) {
   std::vector<std::tuple<std::string, Bytes>> out;

@@ -303,7 +303,7 @@ class Writer:
         return "(component\n" + "\n".join(self.lines) + ")\n"
 
 
-def build(sources, output, version="0.2.0", flags=()):
+def build(sources, output, version="0.2.0", flags=(), memory=64 << 20):
     """Compiles C programs, with whatever they need of guests/p1.c, and makes a component of them at `output`."""
     if not shutil.which(COMPILER) or not shutil.which("wasm-ld-19") or not Path("/usr/lib/wasm32-wasi/libc.a").exists():
         raise Unavailable("the wasi toolchain is not installed (clang-19, lld-19, wasi-libc)")
@@ -311,7 +311,7 @@ def build(sources, output, version="0.2.0", flags=()):
     (folder / "wasi2.h").write_text(header(version))
     core = output.with_suffix(".core.wasm")
     subprocess.run([COMPILER, "--target=wasm32-wasi", "-O1", "-Wall", "-Wextra", "-Werror", "-I", folder, *sources,
-                    HERE / "guests" / "p1.c", "-Wl,--import-memory", "-Wl,--initial-memory=4194304",
+                    HERE / "guests" / "p1.c", "-Wl,--import-memory", f"-Wl,--initial-memory={memory}",
                     "-Wl,--export=run", "-Wl,--strip-debug", *flags, "-o", core], check=True)
     output.write_text(Writer(version).component(core.read_bytes()))
     return output

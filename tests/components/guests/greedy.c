@@ -17,6 +17,17 @@ int main(int argc, char** argv) {
     io_poll_poll(P(many), kMany, P(&answer));
     FAIL("came back");
   }
+  if (strcmp(argv[1], "headers") == 0) {
+    const int32_t fields = http_types_fields();
+    for (;;) WORKS(http_types_fields_append(fields, TEXT("name"), TEXT("value"), A));
+  }
+  if (strcmp(argv[1], "list") == 0) {
+    // Two million pairs that are all empty.
+    static uint8_t pairs[16 << 21];
+    ARENA();
+    http_types_fields_from_list(P(pairs), 1 << 21, A);
+    FAIL("came back");
+  }
   if (strcmp(argv[1], "sockets") == 0) {
     int made = 0;
     for (;; ++made) {
