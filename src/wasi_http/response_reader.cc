@@ -115,6 +115,13 @@ std::expected<std::optional<std::string_view>, HttpError> ResponseReader::take_l
 }
 
 std::expected<void, HttpError> ResponseReader::advance() {
+  if (failure_) return std::unexpected(*failure_);
+  auto ok = go_on();
+  if (!ok) failure_ = ok.error();
+  return ok;
+}
+
+std::expected<void, HttpError> ResponseReader::go_on() {
   for (;;) {
     switch (state_) {
       case State::Head:

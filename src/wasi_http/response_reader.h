@@ -32,6 +32,7 @@ class ResponseReader {
  private:
   enum class State : u8 { Head, Length, UntilClose, ChunkSize, ChunkData, ChunkEnd, Trailers, Over };
 
+  std::expected<void, HttpError> go_on();
   std::expected<void, HttpError> take_head();
   // A line without its end; nothing while it is not there.
   std::expected<std::optional<std::string_view>, HttpError> take_line();
@@ -48,6 +49,7 @@ class ResponseReader {
   Ref<Fields> headers_, trailers_;
   u64 remaining_ = 0;  // of the body, or of a chunk
   std::string trailer_lines_;
+  std::optional<HttpError> failure_;
 };
 
 }  // namespace berth::wasi_http

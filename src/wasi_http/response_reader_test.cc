@@ -112,6 +112,19 @@ TEST(ResponseReader, FailsInTheMiddleOfABody) {
   }
 }
 
+TEST(ResponseReader, GoesOnFailing) {
+  ResponseReader reader(false);
+  reader.add("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhixx\r\n");
+  u8 room[10];
+  EXPECT_EQ(reader.read(room).value_or(0), 2u);
+  for (int i = 0; i < 2; ++i) {
+    const auto failed = reader.advance();
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().value.index(), HttpError::ProtocolError);
+    reader.end();
+  }
+}
+
 TEST(ResponseReader, ExpectsNoBodyWhereNoneWasAskedFor) {
   const Outcome got = read_response("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", 10, 10, true, false);
   EXPECT_EQ(got, (Outcome{{}, 200, "", true, false}));

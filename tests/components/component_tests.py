@@ -131,8 +131,11 @@ class Server(socketserver.StreamRequestHandler):
             self.rfile.readline()
 
     def echo(self, headers):
+        parts = list(self.chunks(headers))
+        if sum(map(len, parts)) < int(headers.get("content-length", 0)):
+            return  # the guest has given up
         self.wfile.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-        for part in list(self.chunks(headers)):
+        for part in parts:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
         self.wfile.write(b"0\r\n\r\n")
 
