@@ -61,7 +61,14 @@ def sockets(g):
     grants = ["--tcp-listen", "127.0.0.1:0", "--tcp-listen", "[::1]:0", "--udp-bind", "127.0.0.1:0"]
     for host in ("127.0.0.1", "[::1]", "localhost"):
         grants += ["--allow-net", host]
-    assert g.run("sockets", options=grants).stdout == b"done\n"
+    without = []
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        print("NOT TRIED: connections over IPv6; this machine has no ::1")
+        without = ["without-v6"]
+    assert g.run("sockets", *without, options=grants).stdout == b"done\n"
 
 
 @case
