@@ -98,7 +98,6 @@ static void connection(int family) {
     if (sent < total) {
       WORKS(io_streams_output_stream_check_write(server_out, A));
       const uint64_t permit = answer.number < sizeof block ? answer.number : sizeof block;
-      refused += permit == 0;
       for (uint64_t i = 0; i < permit; ++i) block[i] = (uint8_t)((sent + i) % 251);
       if (permit > 0) WORKS(io_streams_output_stream_write(server_out, P(block), (int32_t)permit, A));
       sent += permit;
@@ -108,7 +107,10 @@ static void connection(int family) {
       CLOSED(8, io_streams_output_stream_check_write(server_out, A));
     }
     // Reads only when it cannot write, so that the buffers fill.
-    if (sent < total && io_poll_pollable_ready(can_write)) continue;
+    if (sent < total) {
+      if (io_poll_pollable_ready(can_write)) continue;
+      ++refused;
+    }
     int32_t list[2];
     const int32_t both[2] = {can_read, can_write};
     ARENA();
