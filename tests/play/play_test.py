@@ -295,7 +295,7 @@ def services(m):
     wait_until(lambda: [p["ready"] for p in m.pods(name)] == [True, True], "both ready again")
     assert "drained" in m("logs", "--previous", sick)
     rows = m("top").splitlines()
-    assert len(rows) == 3 and "%" in rows[1] and "MiB" in rows[1], rows
+    assert len(rows) == 3 and "%" in rows[1] and "iB" in rows[1], rows
     m("play", "-d", "--name", name, m.write(DEPLOYMENT), code=2)
     assert "is being played" in m.last.stderr, m.last.stderr
     m.stop(name)
