@@ -151,6 +151,7 @@ function(berth_program name)
     add_executable(${arg_TARGET} "${main}")
     set_target_properties(${arg_TARGET} PROPERTIES OUTPUT_NAME ${name})
     target_link_libraries(${arg_TARGET} PRIVATE ${parts})
+    set_target_properties(${arg_TARGET} PROPERTIES BERTH_DYNAMIC "${arg_DYNAMIC}")
     if(BERTH_STATIC AND NOT arg_DYNAMIC)
       # Relative relocations in packed form are a fiftieth of the size, and all are read at every start.
       target_link_options(${arg_TARGET} PRIVATE -static-pie -Wl,--pack-dyn-relocs=relr)

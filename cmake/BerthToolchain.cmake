@@ -78,8 +78,13 @@ add_library(boost_context INTERFACE)
 target_link_libraries(boost_context INTERFACE "${BERTH_BOOST_CONTEXT_LIBRARY}")
 # The archive also where programs are dynamic: only what is used of it gets in.
 find_library(BERTH_CRYPTO_LIBRARY libcrypto.a REQUIRED)
+if(NOT CMAKE_CROSSCOMPILING)
+  find_library(BERTH_SHARED_crypto libcrypto.so REQUIRED)
+endif()
 add_library(openssl_crypto INTERFACE)
-target_link_libraries(openssl_crypto INTERFACE "${BERTH_CRYPTO_LIBRARY}")
+# A program with shared libraries that use it themselves takes the shared one: two in a process would mix.
+target_link_libraries(openssl_crypto INTERFACE
+  "$<IF:$<BOOL:$<TARGET_PROPERTY:BERTH_DYNAMIC>>,${BERTH_SHARED_crypto},${BERTH_CRYPTO_LIBRARY}>")
 # Shared libraries, for programs that are no guests' hosts and need not run in an empty root.
 if(NOT CMAKE_CROSSCOMPILING)
   foreach(name curl archive crypto)

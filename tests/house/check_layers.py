@@ -22,7 +22,7 @@ OUTSIDE = {
     "llvm/": ("src/compiler",),
     "llvm-c/": ("src/compiler",),
     "CLI/": ("programs",),
-    "openssl/": ("src/digest", "src/oci"),
+    "openssl/": ("src/attest", "src/digest", "src/oci"),
     "archive": ("src/oci",),
     "curl/": ("src/oci",),
     "yaml-cpp/": ("src/kube",),
