@@ -22,25 +22,27 @@ class Mrtd {
   explicit Mrtd(std::span<const u8> file) : file_(file) {}
 
   void add(const TdxSection& section, u64 page) {
-    if (!section.augmented) stream_.update(operation("MEM.PAGE.ADD", section.gpa + page * kPage));
+    if (!section.augmented) append(operation("MEM.PAGE.ADD", section.gpa + page * kPage));
   }
   void extend(const TdxSection& section, u64 page) {
     if (!section.extended) return;
     for (u64 at = page * kPage; at < (page + 1) * kPage; at += kChunk) {
-      stream_.update(operation("MR.EXTEND", section.gpa + at));
+      append(operation("MR.EXTEND", section.gpa + at));
       std::array<u8, kChunk> chunk = {};
       if (at < section.file_size) {
         const u64 there = std::min<u64>(kChunk, section.file_size - at);
         std::ranges::copy(file_.subspan(section.file_offset + at, there), chunk.begin());
       }
-      stream_.update(chunk);
+      append(chunk);
     }
   }
-  Sha384 finish() { return stream_.finish(); }
+  Sha384 finish() const { return sha384({stream_}); }
 
  private:
+  void append(std::span<const u8> bytes) { stream_.insert(stream_.end(), bytes.begin(), bytes.end()); }
+
   std::span<const u8> file_;
-  Sha384Stream stream_;
+  std::vector<u8> stream_;
 };
 
 // A register that was extended with these digests, one after the other.

@@ -17,13 +17,13 @@ LONG_FILE = 800
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 # Header prefix of an outside library -> the folders that may use it.
 OUTSIDE = {
-    "boost/": ("src/os",),
+    "boost/": ("src/keep", "src/os"),
     "lld/": ("src/compiler",),
     "llvm/": ("src/compiler",),
     "llvm-c/": ("src/compiler",),
     "CLI/": ("programs",),
-    "openssl/": ("src/attest", "src/digest", "src/oci"),
-    "archive": ("src/oci",),
+    "openssl/": ("src/attest", "src/digest", "src/keep", "src/oci"),
+    "archive": ("src/keep", "src/oci", "programs/berth-keep"),
     "curl/": ("src/oci",),
     "yaml-cpp/": ("src/kube",),
     "toml++/": ("src/container", "programs/berth-image", "programs/berth-install"),
