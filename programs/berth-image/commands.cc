@@ -211,11 +211,6 @@ constexpr Command kCommands[] = {
 
 std::span<const Command> commands() { return kCommands; }
 
-const Command* find_command(std::string_view name) {
-  const auto found = std::ranges::find(kCommands, name, &Command::name);
-  return found == std::end(kCommands) ? nullptr : found;
-}
-
 std::string help_page() {
   std::string out =
       "usage: berth image COMMAND [OPTION…] …\n"

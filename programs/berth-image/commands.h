@@ -13,7 +13,6 @@ using cli::Arguments;
 using cli::UsageError;
 
 std::span<const cli::Command> commands();
-const cli::Command* find_command(std::string_view name);
 std::string help_page();
 
 int build_command(const Arguments& arguments);

@@ -7,24 +7,11 @@
 #include <csignal>
 
 #include "berth-image/commands.h"
+#include "cli/execute.h"
 #include "cli/streams.h"
 
 namespace berth::image {
 namespace {
-
-int execute(const cli::Command& command, std::span<char* const> words) {
-  for (const std::string_view word : words) {
-    if (word == "--help" || word == "-h") {
-      cli::Output out;
-      out << cli::help_page(command);
-      return out.finish(0);
-    }
-    if (word == "--") break;
-  }
-  const auto arguments = Arguments::parse(command, words);
-  if (!arguments) return cli::usage_error(arguments.error());
-  return command.run(*arguments);
-}
 
 int dispatch(std::span<char* const> words) {
   if (words.empty()) {
@@ -32,9 +19,10 @@ int dispatch(std::span<char* const> words) {
     return cli::kExitUsage;
   }
   const std::string_view first = words[0];
-  if (const cli::Command* command = find_command(first)) return execute(*command, words.subspan(1));
+  if (const cli::Command* command = cli::find_command(commands(), first))
+    return cli::execute(*command, words.subspan(1));
   if (first == "help" || first == "--help" || first == "-h") {
-    const cli::Command* about = words.size() > 1 ? find_command(words[1]) : nullptr;
+    const cli::Command* about = words.size() > 1 ? cli::find_command(commands(), words[1]) : nullptr;
     cli::Output out;
     out << (about ? cli::help_page(*about) : help_page());
     return out.finish(0);

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "berth-play/commands.h"
+#include "cli/execute.h"
 #include "cli/streams.h"
 
 namespace berth::play {
@@ -77,19 +78,9 @@ constexpr cli::Command kCommands[] = {
 };
 
 int dispatch(std::span<char* const> words) {
-  const cli::Command* command = nullptr;
-  for (const cli::Command& c : kCommands)
-    if (!words.empty() && c.name == words[0]) command = &c;
+  const cli::Command* command = words.empty() ? nullptr : cli::find_command(kCommands, words[0]);
   if (!command) return cli::usage_error({"berth-play needs one of play, ps, logs, stop and top", {}});
-  for (const std::string_view word : words.subspan(1)) {
-    if (word != "--help" && word != "-h") continue;
-    cli::Output out;
-    out << cli::help_page(*command);
-    return out.finish(0);
-  }
-  const auto arguments = Arguments::parse(*command, words.subspan(1));
-  if (!arguments) return cli::usage_error(arguments.error());
-  return command->run(*arguments);
+  return cli::execute(*command, words.subspan(1));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "berth/hand_over.h"
+#include "cli/execute.h"
 #include "cli/output.h"
 #include "cli/units.h"
 
@@ -267,12 +268,7 @@ constexpr Command kCommands[] = {
 
 std::span<const Command> commands() { return kCommands; }
 
-const Command* find_command(std::string_view name) {
-  for (const Command& c : commands()) {
-    if (c.name == name) return &c;
-  }
-  return nullptr;
-}
+const Command* find_command(std::string_view name) { return find_command(commands(), name); }
 
 std::string help_page() {
   std::string out =

@@ -4,6 +4,7 @@
 
 #include "berth/commands.h"
 #include "berth/hand_over.h"
+#include "cli/execute.h"
 #include "cli/output.h"
 #include "cli/streams.h"
 
@@ -24,7 +25,7 @@ int help_command(std::span<char* const> words) {
   return usage_error({"there is no command " + std::string(name), "`berth help` lists all commands"});
 }
 
-int execute(const Command& command, std::span<char* const> words) {
+int start(const Command& command, std::span<char* const> words) {
   // It has help of its own.
   if (command.name == "image") return hand_over_to_image({words.begin(), words.end()});
   if (const std::string program = program_of(command); !program.empty()) {
@@ -32,17 +33,7 @@ int execute(const Command& command, std::span<char* const> words) {
     all.insert(all.end(), words.begin(), words.end());
     return hand_over_to(program, all);
   }
-  for (const std::string_view word : words) {
-    if (word == "--help" || word == "-h") {
-      Output out;
-      out << help_page(command);
-      return out.finish(0);
-    }
-    if (word == "--" || (command.first_operand_ends_options && !word.starts_with('-'))) break;
-  }
-  const auto arguments = Arguments::parse(command, words);
-  if (!arguments) return usage_error(arguments.error());
-  return command.run(*arguments);
+  return execute(command, words);
 }
 
 int dispatch(std::span<char* const> words) {
@@ -51,12 +42,12 @@ int dispatch(std::span<char* const> words) {
     return kExitUsage;
   }
   const std::string_view first = words[0];
-  if (const Command* command = find_command(first)) return execute(*command, words.subspan(1));
+  if (const Command* command = find_command(first)) return start(*command, words.subspan(1));
   if (first == "help" || first == "--help" || first == "-h") return help_command(words.subspan(1));
-  if (first == "--version" || first == "-V") return execute(*find_command("version"), {});
+  if (first == "--version" || first == "-V") return start(*find_command("version"), {});
   // Options of `run`, or what looks like a file.
   if (first.starts_with('-') || first.find_first_of("./") != std::string_view::npos || access(words[0], F_OK) == 0) {
-    return execute(*find_command("run"), words);
+    return start(*find_command("run"), words);
   }
   std::vector<std::string_view> names = {"help"};
   for (const Command& c : commands()) names.push_back(c.name);

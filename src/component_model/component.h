@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "component_model/types.h"
+#include "text/component_space.h"
 #include "wasm/features.h"
 #include "wasm/module.h"
 
@@ -17,23 +18,8 @@ namespace berth::component_model {
 
 struct Component;
 
-// The index spaces of a component; those of core things first.
-enum class Space : u8 {
-  CoreFunc,
-  CoreTable,
-  CoreMemory,
-  CoreGlobal,
-  CoreTag,
-  CoreType,
-  CoreModule,
-  CoreInstance,
-  Func,
-  Value,
-  Type,
-  Component,
-  Instance,
-};
-inline constexpr u32 kSpaces = 13;
+using Space = text::ComponentSpace;
+inline constexpr u32 kSpaces = text::kComponentSpaces;
 const char* to_string(Space space);  // "core func", "instance"
 
 // An item of an index space.

@@ -12,28 +12,12 @@
 #include <vector>
 
 #include "text/component_parser.h"
+#include "text/component_space.h"
 #include "text/cursor.h"
 #include "text/encoder.h"
 #include "text/sink.h"
 
 namespace berth::text {
-
-// The index spaces of a component, and of types inside of it.
-enum class ComponentSpace : u8 {
-  CoreFunc,
-  CoreTable,
-  CoreMemory,
-  CoreGlobal,
-  CoreTag,
-  CoreType,
-  CoreModule,
-  CoreInstance,
-  Func,
-  Value,
-  Type,
-  Component,
-  Instance,
-};
 
 class ComponentParser : private Cursor {
  public:
