@@ -93,15 +93,22 @@ void define_imported(component::Linker& linker, std::span<const component::HostI
   }
 }
 
-void add_to_linker(component::Linker& linker, component::Store& store, runtime::Store& core_store, Context& context,
-                   const cm::Component& component) {
-  State& state = context.state();
-  state.store_interrupt = &core_store.context().interrupt;
-  store.set_host(&state);
+void Context::attach(component::Store& store, runtime::Store& core_store) {
+  state_->store_interrupt = &core_store.context().interrupt;
+  store.set_host(state_.get());
+}
+
+void define_interfaces(component::Linker& linker, const cm::Component& component) {
   for (const auto interfaces :
        {io_interfaces(), cli_interfaces(), clock_interfaces(), random_interfaces(), filesystem_interfaces(),
         network_interfaces(), tcp_interfaces(), udp_interfaces(), name_interfaces()})
     define_imported(linker, interfaces, component);
+}
+
+void add_to_linker(component::Linker& linker, component::Store& store, runtime::Store& core_store, Context& context,
+                   const cm::Component& component) {
+  context.attach(store, core_store);
+  define_interfaces(linker, component);
 }
 
 std::string find_command(const cm::Component& component) {

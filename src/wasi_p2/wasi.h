@@ -57,6 +57,9 @@ class Context {
   void interrupt();
   // Once the guest has ended: writes what is left of its output, waiting for whoever reads it.
   void finish();
+  // The functions of the interfaces that are called in `store` work on this context from now on; it outlives the store
+  // or the next attach.
+  void attach(component::Store& store, runtime::Store& core_store);
 
   State& state() { return *state_; }
 
@@ -65,7 +68,10 @@ class Context {
   std::unique_ptr<State> state_;
 };
 
-// Offers the interfaces that `component` imports. The context must outlive the store, which becomes the context's.
+// Offers the interfaces that `component` imports, for whichever context is attached to the store when they are called.
+void define_interfaces(component::Linker& linker, const component::cm::Component& component);
+
+// Both at once, for a store with one context. The context must outlive the store, which becomes the context's.
 void add_to_linker(component::Linker& linker, component::Store& store, runtime::Store& core_store, Context& context,
                    const component::cm::Component& component);
 
