@@ -66,6 +66,14 @@ class HandleTable {
     handles_[index] = {};
     free_.push_back(index);
   }
+  // Forgets all.
+  void clear() {
+    constexpr size_t kRoom = 64;
+    if (handles_.capacity() > kRoom) handles_ = std::vector<Handle>();
+    if (free_.capacity() > kRoom) free_ = std::vector<u32>();
+    handles_.assign(1, Handle());
+    free_.clear();
+  }
 
  private:
   // The Canonical ABI allows 2^28 - 1, whose memory no limit of the guest's would count.

@@ -4,7 +4,8 @@ namespace berth::component {
 
 using Failure = runtime::InstantiationFailure;
 
-struct InstancePool::Slot {
+// An instance with a store of its own, in which nothing of the guest's has run yet.
+struct Prelinked::Slot {
   Slot(runtime::Executor& executor, const runtime::StoreLimits& limits) : core(executor, limits), store(core) {}
   runtime::Store core;
   Store store;
@@ -19,10 +20,32 @@ Prelinked::~Prelinked() = default;
 std::expected<std::shared_ptr<const Prelinked>, Failure> Prelinked::make(
     runtime::Executor& executor, std::shared_ptr<const PreparedComponent> component, DefineImports define,
     const runtime::StoreLimits& limits) {
-  return std::shared_ptr<const Prelinked>(new Prelinked(executor, std::move(component), std::move(define), limits));
+  std::shared_ptr<Prelinked> made(new Prelinked(executor, std::move(component), std::move(define), limits));
+  auto first = TRY(made->make_slot());
+  auto memories = first->core.keep();
+  if (memories) made->memories_ = std::move(*memories);
+  return made;
 }
 
-InstancePool::Lease::Lease(InstancePool* pool, std::unique_ptr<Slot> slot) : pool_(pool), slot_(std::move(slot)) {}
+std::expected<std::unique_ptr<Prelinked::Slot>, Failure> Prelinked::make_slot() const {
+  auto slot = std::make_unique<Slot>(executor_, limits_);
+  slot->core.defer_starts(memories_);
+  Linker linker(slot->store);
+  define_(linker, slot->store, slot->core);
+  slot->instance = TRY(linker.instantiate(component_));
+  if (memories_ == nullptr) return slot;
+  if (auto kept = slot->core.keep(); !kept) return std::unexpected(Failure(std::move(kept).error()));
+  return slot;
+}
+
+InstancePool::Lease::Lease(InstancePool* pool, std::unique_ptr<Prelinked::Slot> slot)
+    : pool_(pool), slot_(std::move(slot)) {}
+InstancePool::Lease::Lease(Lease&& other) noexcept = default;
+InstancePool::Lease& InstancePool::Lease::operator=(Lease&& other) noexcept {
+  std::swap(pool_, other.pool_);
+  std::swap(slot_, other.slot_);
+  return *this;
+}
 InstancePool::Lease::~Lease() {
   if (slot_ != nullptr) pool_->give_back(std::move(slot_));
 }
@@ -39,20 +62,28 @@ std::expected<InstancePool::Lease, Failure> InstancePool::take(const Attach& att
     return std::unexpected(Failure(Error(ErrorCode::LimitExceeded, "all " + std::to_string(config_.max_instances) +
                                                                        " instances of the pool are in use")));
   }
-  auto slot = std::make_unique<Slot>(prelinked_->executor_, prelinked_->limits_);
-  Linker linker(slot->store);
-  prelinked_->define_(linker, slot->store, slot->core);
-  attach(slot->store, slot->core);
-  slot->instance = TRY(linker.instantiate(prelinked_->component_));
+  std::unique_ptr<Prelinked::Slot> slot;
+  if (idle_.empty()) {
+    slot = TRY(prelinked_->make_slot());
+  } else {
+    slot = std::move(idle_.back());
+    idle_.pop_back();
+  }
   ++in_use_;
-  return Lease(this, std::move(slot));
+  Lease lease(this, std::move(slot));
+  attach(lease.store(), lease.core_store());
+  TRY(lease.core_store().start());
+  return lease;
 }
 
-std::expected<void, Failure> InstancePool::warm(u32) { return {}; }
+std::expected<void, Failure> InstancePool::warm(u32 count) {
+  while (idle_.size() < std::min(count, config_.max_idle)) idle_.push_back(TRY(prelinked_->make_slot()));
+  return {};
+}
 
-void InstancePool::give_back(std::unique_ptr<Slot> slot) {
+void InstancePool::give_back(std::unique_ptr<Prelinked::Slot> slot) {
   --in_use_;
-  slot.reset();
+  if (idle_.size() < config_.max_idle && slot->store.restore()) idle_.push_back(std::move(slot));
 }
 
 }  // namespace berth::component

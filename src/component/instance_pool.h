@@ -43,13 +43,17 @@ class Prelinked {
 
  private:
   friend class InstancePool;
+  struct Slot;
   Prelinked(runtime::Executor& executor, std::shared_ptr<const PreparedComponent> component, DefineImports define,
             const runtime::StoreLimits& limits);
+  std::expected<std::unique_ptr<Slot>, runtime::InstantiationFailure> make_slot() const;
 
   runtime::Executor& executor_;
   const std::shared_ptr<const PreparedComponent> component_;
   const DefineImports define_;
   const runtime::StoreLimits limits_;
+  // Null: instances cannot be used again (runtime::Store::keep), and each is made anew.
+  std::shared_ptr<const runtime::InitialMemories> memories_;
 };
 
 struct PoolConfig {
@@ -58,9 +62,6 @@ struct PoolConfig {
 };
 
 class InstancePool {
- private:
-  struct Slot;
-
  public:
   // Sets up a store before any of the guest's code runs in it: Store::set_host, fuel, deadlines.
   using Attach = std::function<void(Store& store, runtime::Store& core_store)>;
@@ -68,12 +69,8 @@ class InstancePool {
   // The use of one instance. The pool outlives it.
   class Lease {
    public:
-    Lease(Lease&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), slot_(std::move(other.slot_)) {}
-    Lease& operator=(Lease&& other) noexcept {
-      std::swap(pool_, other.pool_);
-      std::swap(slot_, other.slot_);
-      return *this;
-    }
+    Lease(Lease&& other) noexcept;
+    Lease& operator=(Lease&& other) noexcept;
     // Gives the instance back. Handles of the host's resources that it still held are forgotten; their destructors are
     // not called. Nothing of the store's may run.
     ~Lease();
@@ -84,9 +81,9 @@ class InstancePool {
 
    private:
     friend class InstancePool;
-    Lease(InstancePool* pool, std::unique_ptr<Slot> slot);
+    Lease(InstancePool* pool, std::unique_ptr<Prelinked::Slot> slot);
     InstancePool* pool_;
-    std::unique_ptr<Slot> slot_;
+    std::unique_ptr<Prelinked::Slot> slot_;
   };
 
   explicit InstancePool(std::shared_ptr<const Prelinked> prelinked, const PoolConfig& config = {});
@@ -106,12 +103,11 @@ class InstancePool {
   u32 idle() const { return static_cast<u32>(idle_.size()); }
 
  private:
-  std::expected<std::unique_ptr<Slot>, runtime::InstantiationFailure> make_slot();
-  void give_back(std::unique_ptr<Slot> slot);
+  void give_back(std::unique_ptr<Prelinked::Slot> slot);
 
   const std::shared_ptr<const Prelinked> prelinked_;
   const PoolConfig config_;
-  std::vector<std::unique_ptr<Slot>> idle_;  // the last one given back is the next to be taken
+  std::vector<std::unique_ptr<Prelinked::Slot>> idle_;  // the last one given back is the next to be taken
   u32 in_use_ = 0;
 };
 

@@ -11,6 +11,17 @@ Store::~Store() = default;
 
 void Store::set_host(void* host) { state_->host = host; }
 
+bool Store::restore() {
+  if (state_->task != nullptr || !state_->store.restore()) return false;
+  state_->host = nullptr;
+  for (const auto& instance : state_->instances) {
+    instance->may_enter = instance->may_leave = true;
+    instance->backpressure = 0;
+    instance->handles.clear();
+  }
+  return true;
+}
+
 const cm::FuncType& Store::type(const Function& function) { return *function.type; }
 
 std::expected<std::optional<Value>, runtime::InstantiationFailure> Store::call(Function& function,

@@ -80,6 +80,10 @@ class Store {
   // What the functions of host interfaces work on: of the class that they name, alive as long as the store.
   void set_host(void* host);
 
+  // Back to how things were when runtime::Store::keep was called: handles forgotten, every instance may be entered
+  // again. False when that cannot be, as of runtime::Store::restore, which this calls.
+  bool restore();
+
   StoreState& state() { return *state_; }
 
  private:

@@ -2,6 +2,7 @@
 // belongs to one owner; calls on disjoint ranges of it may run on different threads.
 #pragma once
 
+#include <span>
 #include <utility>
 
 #include "base/result.h"
@@ -14,6 +15,23 @@ u64 page_size();
 u64 round_to_pages(u64 bytes);
 
 enum class Access : u8 { None, Read, ReadWrite };
+
+// Contents that nobody can change any more, for any number of reservations to start from. Any thread.
+class MemoryImage {
+ public:
+  // Copies `contents`, whole pages of them. Fails with System.
+  static Result<MemoryImage> make(std::span<const u8> contents);
+  MemoryImage(MemoryImage&& other) noexcept : file_(std::exchange(other.file_, -1)), bytes_(other.bytes_) {}
+  ~MemoryImage();
+
+  u64 bytes() const { return bytes_; }
+
+ private:
+  friend class Reservation;
+  MemoryImage(int file, u64 bytes) : file_(file), bytes_(bytes) {}
+  int file_;
+  u64 bytes_;
+};
 
 // A range of address space, inaccessible until parts of it are committed, released when destroyed.
 // Offsets and sizes are multiples of the page size.
@@ -44,7 +62,10 @@ class Reservation {
   Result<> protect(u64 offset, u64 bytes, Access access);
   // Hints that all of a committed range is about to be written: one call instead of a fault for each page.
   void populate(u64 offset, u64 bytes);
-  // Gives the pages back; the range stays as accessible as it was and reads as zero.
+  // Makes the range that begins at `offset` a private copy of the image, readable and writable: its pages are the
+  // image's until they are written to, and again after `discard`. Fails with OutOfMemory, nothing then changed.
+  Result<> map_image(u64 offset, const MemoryImage& image);
+  // Gives the pages back; the range stays as accessible as it was and reads as zero, or as the image mapped there.
   void discard(u64 offset, u64 bytes);
   // Gives the pages back and makes the range inaccessible.
   Result<> decommit(u64 offset, u64 bytes);

@@ -43,6 +43,7 @@ TrapCode table_init(InstanceContext* context, u32 table, u32 elem, u64 dst, u32 
 void elem_drop(InstanceContext* context, u32 elem) {
   ElemState& state = StoreAccess::of(context).elems[elem];
   state.dropped = true;
+  if (state.is_kept) return;
   std::free(state.refs);
   state.refs = nullptr;
 }

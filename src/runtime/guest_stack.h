@@ -28,6 +28,8 @@ class GuestStacks {
   // Runs `body` on one; it must return. StoreContext::native_limit is that stack's meanwhile, and the collector sees
   // the stack. Fails with OutOfMemory.
   Result<> run(const std::function<void()>& body);
+  // Gives those that nothing runs on back, for other stores.
+  void give_back() { idle_.clear(); }
 
  private:
   abi::StoreContext& store_;

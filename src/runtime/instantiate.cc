@@ -66,8 +66,8 @@ class Instantiation {
     return {};
   }
 
-  // Active segments into tables, then active data into memories, then the start function.
-  Failure run() {
+  // Active segments into tables, then active data into memories; not what a memory holds from the start, if so said.
+  Failure fill(bool skips_contents) {
     for (u32 i = 0; i < module_.elems.size(); ++i) {
       const wasm::ElemSegment& segment = module_.elems[i];
       if (segment.mode == wasm::SegmentMode::Passive) continue;
@@ -81,18 +81,23 @@ class Instantiation {
     for (u32 i = 0; i < module_.datas.size(); ++i) {
       const wasm::DataSegment& segment = module_.datas[i];
       if (segment.mode != wasm::SegmentMode::Active) continue;
-      const u64 offset = TRY(offset_of(segment.offset, module_.memories[segment.memory.value].type.is_64));
-      if (segment.bytes.size >= kPopulateBytes)
-        impl_.memories[segment.memory.value]->populate(offset, segment.bytes.size);
-      const TrapCode code = memory_init(&impl_.context, segment.memory.value, i, offset, 0, segment.bytes.size);
-      if (code != TrapCode::None) return failure(code);
+      Memory& memory = *impl_.memories[segment.memory.value];
+      if (!skips_contents || !memory.has_initial_contents()) {
+        const u64 offset = TRY(offset_of(segment.offset, module_.memories[segment.memory.value].type.is_64));
+        if (segment.bytes.size >= kPopulateBytes) memory.populate(offset, segment.bytes.size);
+        const TrapCode code = memory_init(&impl_.context, segment.memory.value, i, offset, 0, segment.bytes.size);
+        if (code != TrapCode::None) return failure(code);
+      }
       data_drop(&impl_.context, i);
     }
-    if (module_.start) {
-      Slot none[1];
-      auto outcome = store_.self.call_raw(*impl_.context.functions[module_.start->value], none);
-      if (!outcome) return std::unexpected(InstantiationFailure(std::move(outcome).error()));
-    }
+    return {};
+  }
+
+  Failure start() {
+    if (!module_.start) return {};
+    Slot none[1];
+    auto outcome = store_.self.call_raw(*impl_.context.functions[module_.start->value], none);
+    if (!outcome) return std::unexpected(InstantiationFailure(std::move(outcome).error()));
     return {};
   }
 
@@ -132,6 +137,7 @@ class Instantiation {
   Result<> allocate_memories() {
     for (size_t i = module_.imported_memories; i < module_.memories.size(); ++i) {
       auto memory = TRY(Memory::create(module_.memories[i].type, store_.memory_allowance));
+      TRY(store_.give_contents(*memory, store_.memories.size()));
       add_memory(i, store_.memories.emplace_back(std::move(memory)).get());
     }
     return {};
@@ -196,7 +202,7 @@ class Instantiation {
     // module.
     if (!segment.uses_exprs || segment.exprs.empty()) return {};
     ElemState& state = impl_.elems[index];
-    state.refs = static_cast<Ref*>(std::calloc(segment.exprs.size(), sizeof(Ref)));
+    if (state.refs == nullptr) state.refs = static_cast<Ref*>(std::calloc(segment.exprs.size(), sizeof(Ref)));
     if (state.refs == nullptr) return failure(Error(ErrorCode::OutOfMemory, "an element segment"));
     state.may_hold_objects = may_be_object(resolve(segment.type, impl_.module->types()));
     for (size_t i = 0; i < segment.exprs.size(); ++i) {
@@ -242,8 +248,27 @@ std::expected<Instance*, InstantiationFailure> Store::instantiate(std::shared_pt
   // refer to its functions, and the collector has to see what it holds.
   impl_->instances.push_back(instance);
   TRY(steps.evaluate_all());
-  TRY(steps.run());
+  if (Reuse* const reuse = impl_->reuse.get()) {
+    const bool is_after_start = !reuse->steps.empty();
+    if (!is_after_start) TRY(steps.fill(true));
+    if (is_after_start || m.start) reuse->steps.push_back({instance, false, is_after_start, false});
+    return instance;
+  }
+  TRY(steps.fill(false));
+  TRY(steps.start());
   return instance;
+}
+
+std::expected<void, InstantiationFailure> Store::start() {
+  if (impl_->reuse == nullptr) return {};
+
+  for (const Reuse::Step& step : impl_->reuse->steps) {
+    Instantiation steps(*impl_, *step.instance, {});
+    if (step.evaluates) TRY(steps.evaluate_all());
+    if (step.fills) TRY(steps.fill(step.skips_contents));
+    TRY(steps.start());
+  }
+  return {};
 }
 
 }  // namespace berth::runtime

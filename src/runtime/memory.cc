@@ -71,6 +71,32 @@ void MemoryBacking::populate(u64 address, u64 bytes) {
   reservation_.populate(first, std::min(os::round_to_pages(address + bytes), committed_) - first);
 }
 
+Result<> MemoryBacking::start_from(const InitialContents& contents) {
+  CHECK(contents.offset + contents.image.bytes() <= committed_);
+  return reservation_.map_image(contents.offset, contents.image);
+}
+
+bool MemoryBacking::reset(u64 bytes) {
+  const u64 wanted = os::round_to_pages(bytes);
+  CHECK(wanted <= committed_);
+  reservation_.discard(0, committed_);
+  if (wanted != committed_ && !reservation_.protect(wanted, committed_ - wanted, os::Access::None)) return false;
+  committed_ = wanted;
+  return true;
+}
+
+Result<std::shared_ptr<const InitialContents>> InitialContents::make(std::span<const u8> memory) {
+  const auto is_zero = [](u8 byte) { return byte == 0; };
+  const u64 first = static_cast<u64>(std::ranges::find_if_not(memory, is_zero) - memory.begin());
+  if (first == memory.size()) return nullptr;
+  u64 end = memory.size();
+  while (is_zero(memory[end - 1])) --end;
+  const u64 page = os::page_size(), begin = first & ~(page - 1);
+  // A memory of less than a page's multiple is followed by accessible zeros.
+  auto image = TRY(os::MemoryImage::make({memory.data() + begin, os::round_to_pages(end) - begin}));
+  return std::make_shared<const InitialContents>(begin, std::move(image));
+}
+
 Result<std::unique_ptr<Memory>> Memory::create(const wasm::MemoryType& type, Allowance& allowance) {
   if (type.is_shared) {
     auto shared = TRY(SharedMemory::create(type));
@@ -117,6 +143,22 @@ wasm::MemoryType Memory::current_type() const {
 void Memory::populate(u64 address, u64 count) {
   if (shared_ || count > bytes() || address > bytes() - count) return;
   backing_.populate(address, count);
+}
+
+bool Memory::start_from(std::shared_ptr<const InitialContents> contents) {
+  CHECK(!shared_);
+  if (contents != nullptr && !backing_.start_from(*contents)) return false;
+  initial_ = std::move(contents);
+  return true;
+}
+
+bool Memory::reset(u64 bytes) {
+  CHECK(!shared_);
+  const u64 now = record_.bytes.load(std::memory_order_relaxed);
+  if (!backing_.reset(bytes)) return false;
+  allowance_.give_back(now - bytes);
+  record_.bytes.store(bytes, std::memory_order_relaxed);
+  return true;
 }
 
 i64 Memory::grow(u64 delta_pages) {

@@ -38,6 +38,14 @@ struct Allowance {
   void give_back(u64 amount) { used -= amount; }
 };
 
+// What a memory holds when a store starts: bytes from `offset` on, zeros elsewhere. Any thread.
+struct InitialContents {
+  // Of the first `bytes` at `base`; null where they are all zero. Fails like os::MemoryImage::make.
+  static Result<std::shared_ptr<const InitialContents>> make(std::span<const u8> memory);
+  u64 offset;
+  os::MemoryImage image;
+};
+
 // The address space of one memory and how much of it is accessible. For Memory and SharedMemory.
 class MemoryBacking {
  public:
@@ -52,6 +60,10 @@ class MemoryBacking {
   bool grow(u64 bytes, bool may_move);
   // Hints that [address, address + bytes), which is accessible, is about to be written.
   void populate(u64 address, u64 bytes);
+  // Makes the contents those of an image, which the accessible part has room for; it is mapped, not copied.
+  Result<> start_from(const InitialContents& contents);
+  // Back to `bytes`, and to the image or zeros. False when the system refuses.
+  bool reset(u64 bytes);
 
  private:
   os::Reservation reservation_;
@@ -140,6 +152,12 @@ class Memory {
   // Hints that a large part of the memory is about to be written; of an out-of-bounds range nothing comes.
   void populate(u64 address, u64 bytes);
 
+  // Of an unshared memory: what it is to hold at first (null: zeros), which `reset` goes back to, with the size
+  // `bytes`. False when the system refuses; then the memory must not be used any more.
+  bool start_from(std::shared_ptr<const InitialContents> contents);
+  bool reset(u64 bytes);
+  bool has_initial_contents() const { return initial_ != nullptr; }
+
   abi::MemoryRecord& record() const { return shared_ ? shared_->record() : record_; }
   // Null when not shared.
   const std::shared_ptr<SharedMemory>& shared() const { return shared_; }
@@ -149,6 +167,7 @@ class Memory {
 
   const wasm::MemoryType type_;
   MemoryBacking backing_;
+  std::shared_ptr<const InitialContents> initial_;
   mutable abi::MemoryRecord record_;
   Allowance& allowance_;
   std::shared_ptr<SharedMemory> shared_;

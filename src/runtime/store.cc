@@ -96,6 +96,7 @@ abi::FunctionInstance* Store::make_function(const wasm::FuncType& type, HostFunc
 
 Result<Memory*> Store::make_memory(const wasm::MemoryType& type) {
   auto memory = TRY(Memory::create(type, impl_->memory_allowance));
+  TRY(impl_->give_contents(*memory, impl_->memories.size()));
   return impl_->memories.emplace_back(std::move(memory)).get();
 }
 

@@ -26,6 +26,7 @@ class Global;
 class Tag;
 class Heap;
 class TypeGroups;
+struct InitialMemories;
 
 // A validated module made ready to be instantiated: its types registered, its executor's data at hand.
 // Immutable, shared between threads and stores.
@@ -159,6 +160,21 @@ class Store {
                                                                std::span<const Value> args);
   // The same without checks: `values` has room for parameters and results.
   Outcome<void> call_raw(abi::FunctionInstance& function, abi::Slot* values);
+
+  // Reuse: one store for many uses, one after the other, each of which finds it as if new. After `defer_starts`, which
+  // comes before anything is made in the store, instantiating runs none of the guest's code; `keep` then takes note of
+  // everything there is; each use begins with `start` and ends with `restore`:
+  //   defer_starts, make and instantiate things, keep; then any number of times: start, calls, restore.
+  // `memories`: what `keep` of a store made in just the same way gave; null for the first.
+  void defer_starts(std::shared_ptr<const InitialMemories> memories = nullptr);
+  // Fails with NotSupported where a memory is shared, or as os::MemoryImage::make; then the store can be used once.
+  Result<std::shared_ptr<const InitialMemories>> keep();
+  // Runs what instantiation left out: start functions, and what comes after the first of them.
+  std::expected<void, InstantiationFailure> start();
+  // Undoes all that was done since `keep`: memories, tables, globals, segments, the heap and its roots, interruption,
+  // fuel. False when that cannot be (something was made in the store since, the system refuses); then it must go.
+  // No code of the store is running, and no thread may still interrupt or observe it for what has ended.
+  bool restore();
 
   // Makes host-side things. The store owns them.
   abi::FunctionInstance* make_function(const wasm::FuncType& type, HostFunction function);  // types without indices

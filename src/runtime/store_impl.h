@@ -40,6 +40,37 @@ struct StackEntry {
   const void* address;
 };
 
+// What the memories of a store hold at first, in the order in which they were made.
+struct InitialMemories {
+  std::vector<std::shared_ptr<const InitialContents>> contents;
+};
+
+// What a store that is used over and over comes back to, and what each use begins with.
+struct Reuse {
+  // A step of Store::start: the parts of an instantiation that are left to it.
+  struct Step {
+    Instance* instance;
+    bool evaluates;       // initial values, when they are objects of the heap
+    bool fills;           // segments
+    bool skips_contents;  // but not data that the memory's initial contents have already
+  };
+  struct InstanceState {
+    std::vector<abi::GlobalCell> globals;
+    std::vector<bool> elems_dropped, data_dropped;
+  };
+  std::shared_ptr<const InitialMemories> memories;
+  std::vector<Step> steps;
+
+  bool is_kept = false;
+
+  bool has_heap = false;
+  size_t host_functions = 0, host_tags = 0;
+  std::vector<u64> memory_bytes;
+  std::vector<std::vector<abi::Ref>> tables;
+  std::vector<abi::GlobalCell> host_globals;
+  std::vector<InstanceState> instances;
+};
+
 struct Store::Impl final : RootSource {
   Impl(Store& store, Executor& e, const StoreLimits& l);
   ~Impl();
@@ -50,6 +81,13 @@ struct Store::Impl final : RootSource {
     if (!heap_) heap_ = std::make_unique<Heap>(limits.heap_bytes, allocation_runs, *this, limits.stress_heap);
     return *heap_;
   }
+  bool has_heap() const { return heap_ != nullptr; }
+  void drop_heap() {
+    heap_.reset();
+    Heap::initialize_runs(allocation_runs);
+  }
+  // Has the memory that is about to be made start from what memories of stores made alike start from.
+  Result<> give_contents(Memory& memory, size_t number);
   // An object of `bytes` in all; the traps of allocation.
   abi::TrapCode allocate(const abi::RuntimeType* type, u64 bytes, abi::Ref* out);
   std::unique_ptr<Unwind> take_pending();
@@ -82,6 +120,7 @@ struct Store::Impl final : RootSource {
 
   std::unordered_map<abi::Ref, u32> roots;
   abi::Ref last_exception = abi::kNull;
+  std::unique_ptr<Reuse> reuse;  // null: instantiating runs guest code at once
 
  private:
   std::unique_ptr<Heap> heap_;
@@ -95,6 +134,7 @@ struct ElemState {
   abi::Ref* refs = nullptr;  // the evaluated expressions; null when the segment lists functions
   bool dropped = false;
   bool may_hold_objects = false;  // of the heap
+  bool is_kept = false;           // `refs` stays when the segment is dropped: the store will be restored
 };
 
 struct Instance::Impl {

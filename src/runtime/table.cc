@@ -34,6 +34,13 @@ Table::~Table() {
   std::free(record_.elements);
 }
 
+void Table::reset(std::span<const Ref> elements) {
+  CHECK(elements.size() <= record_.size);
+  allowance_.give_back(record_.size - elements.size());
+  record_.size = elements.size();
+  std::ranges::copy(elements, record_.elements);
+}
+
 i64 Table::grow(u64 delta, Ref init) {
   const u64 old_size = record_.size;
   const u64 most = type_.is_64 ? ~u64{0} >> 8 : ~u32{0};

@@ -36,6 +36,9 @@ class Table {
   // maximum, the store's limits or the system forbid it.
   i64 grow(u64 delta, abi::Ref init);
 
+  // Makes these its elements, of which there were as many at some time.
+  void reset(std::span<const abi::Ref> elements);
+
   abi::TableRecord& record() { return record_; }
 
  private:

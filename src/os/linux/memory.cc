@@ -1,11 +1,13 @@
 #include "os/memory.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 namespace berth::os {
 
@@ -58,6 +60,52 @@ u64 page_size() {
   return size;
 }
 
+namespace {
+
+bool is_zero(const u8* page, u64 bytes) { return page[0] == 0 && std::memcmp(page, page + 1, bytes - 1) == 0; }
+
+bool write_at(int file, const u8* data, u64 bytes, u64 at) {
+  while (bytes != 0) {
+    const ssize_t n = pwrite(file, data, bytes, static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    data += n, at += static_cast<u64>(n), bytes -= static_cast<u64>(n);
+  }
+  return true;
+}
+
+// Leaves holes where there are nothing but zeros.
+bool fill(int file, std::span<const u8> contents) {
+  if (ftruncate(file, static_cast<off_t>(contents.size())) != 0) return false;
+  const u64 page = page_size();
+  for (u64 at = 0; at < contents.size(); at += page) {
+    if (!is_zero(&contents[at], page) && !write_at(file, &contents[at], page, at)) return false;
+  }
+  return fcntl(file, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
+}
+
+}  // namespace
+
+Result<MemoryImage> MemoryImage::make(std::span<const u8> contents) {
+  CHECK(!contents.empty() && contents.size() % page_size() == 0);
+#ifndef MFD_NOEXEC_SEAL
+  constexpr unsigned MFD_NOEXEC_SEAL = 8;  // Linux 6.3
+#endif
+  int file = memfd_create("berth-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+  if (file < 0) file = memfd_create("berth-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (file < 0 || !fill(file, contents)) {
+    const int err = errno;
+    if (file >= 0) close(file);
+    return fail(ErrorCode::System,
+                "cannot make an image of " + size_text(contents.size()) + " of memory: " + std::strerror(err));
+  }
+  return MemoryImage(file, contents.size());
+}
+
+MemoryImage::~MemoryImage() {
+  if (file_ >= 0) close(file_);
+}
+
 u64 round_to_pages(u64 bytes) { return (bytes + page_size() - 1) & ~(page_size() - 1); }
 
 Reservation::~Reservation() {
@@ -100,6 +148,14 @@ Result<> Reservation::protect(u64 offset, u64 bytes, Access access) {
   CHECK(offset <= size_ && bytes <= size_ - offset);
   if (mprotect(base_ + offset, bytes, protection(access)) != 0)
     return fail(ErrorCode::OutOfMemory, exhaustion_text("protect", bytes, errno));
+  return {};
+}
+
+Result<> Reservation::map_image(u64 offset, const MemoryImage& image) {
+  CHECK(offset <= size_ && image.bytes_ <= size_ - offset);
+  void* p = mmap(base_ + offset, image.bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED,
+                 image.file_, 0);
+  if (p == MAP_FAILED) return fail(ErrorCode::OutOfMemory, exhaustion_text("map", image.bytes_, errno));
   return {};
 }
 
