@@ -159,6 +159,14 @@ constexpr Command kCommands[] = {
      .min_operands = 1,
      .operands = Complete::CacheAction,
      .run = cache_command},
+    {.name = "attest",
+     .usage = "COMMAND [OPTION…] …",
+     .summary = "Show and verify evidence of confidential machines",
+     .details =
+         "`berth attest help` says more. It is a program of its own, berth-attest: beside this one or in $PATH.",
+     .options = {},
+     .first_operand_ends_options = true,
+     .run = elsewhere_command},
     {.name = "image",
      .usage = "COMMAND [OPTION…] …",
      .summary = "Make images of modules, keep them, and exchange them with registries",
@@ -346,6 +354,7 @@ int image_command(const Arguments& arguments) {
 }
 
 std::string program_of(const Command& command) {
+  if (command.name == "attest") return "berth-attest";
   if (command.name == "install" || command.name == "uninstall") return "berth-install";
   for (const std::string_view name : {"play", "ps", "logs", "stop", "top"})
     if (command.name == name) return "berth-play";

@@ -29,7 +29,9 @@ int start(const Command& command, std::span<char* const> words) {
   // It has help of its own.
   if (command.name == "image") return hand_over_to_image({words.begin(), words.end()});
   if (const std::string program = program_of(command); !program.empty()) {
-    std::vector<std::string> all = {std::string(command.name)};
+    // Those that have help and commands of their own do not need the name.
+    std::vector<std::string> all;
+    if (command.name != "attest") all.emplace_back(command.name);
     all.insert(all.end(), words.begin(), words.end());
     return hand_over_to(program, all);
   }

@@ -34,45 +34,28 @@ bool is_certificate(std::span<const u8> der) {
   return certificate && p == der.data() + der.size();
 }
 
-// Pairs of an address and the list from there.
-void add_lists(Evidence& evidence, std::span<const u8> content) {
-  DerReader pairs(content);
-  while (const auto pair = pairs.next(kDerSequence)) {
-    DerReader in(pair->content);
-    in.next(kDerUtf8);
-    if (const auto list = in.next(kDerSequence))
-      evidence.revocation_lists.emplace_back(list->whole.begin(), list->whole.end());
+// What Enarx puts beside evidence, within sequences of sequences: the processor's certificate, pairs of an address and the
+// revocation list from there, and Intel's information on the TCB with its chain.
+void add_beside(Evidence& evidence, const DerElement& element, int depth = 0) {
+  if (element.tag == kDerOctets || element.tag == kDerUtf8) {
+    if (!element.content.empty() && element.content[0] == '{')
+      evidence.documents.emplace_back(text_of(element.content));
+    return;
   }
-}
-
-// Certificates and the document that the first of them signs.
-void add_documents(Evidence& evidence, std::span<const u8> content) {
-  DerReader in(content);
-  while (const auto element = in.next()) {
-    if (element->tag == kDerSequence)
-      evidence.certificates.emplace_back(element->whole.begin(), element->whole.end());
-    else if (element->tag == kDerOctets || element->tag == kDerUtf8)
-      evidence.documents.emplace_back(text_of(element->content));
-  }
-}
-
-// What Enarx puts beside evidence: the processor's certificate, lists of revoked ones with their addresses, and Intel's
-// information on the TCB with its chain.
-void add_beside(Evidence& evidence, const DerElement& element) {
-  if (element.tag != kDerSequence) return;
+  if (element.tag != kDerSequence || depth > 4) return;
   if (is_certificate(element.whole)) {
     evidence.certificates.emplace_back(element.whole.begin(), element.whole.end());
     return;
   }
+  DerReader pair(element.content);
+  if (pair.next(kDerUtf8)) {
+    if (const auto list = pair.next(kDerSequence); list && pair.at_end()) {
+      evidence.revocation_lists.emplace_back(list->whole.begin(), list->whole.end());
+      return;
+    }
+  }
   DerReader in(element.content);
-  const auto first = in.next();
-  if (!first || first->tag != kDerSequence) return;
-  if (is_certificate(first->whole)) return add_documents(evidence, element.content);
-  DerReader inner(first->content);
-  if (inner.next(kDerUtf8))
-    add_lists(evidence, element.content);
-  else if (const auto pairs = inner.next(kDerSequence); pairs && DerReader(pairs->content).next(kDerUtf8))
-    add_lists(evidence, first->content);
+  while (const auto inner = in.next()) add_beside(evidence, *inner, depth + 1);
 }
 
 Result<Evidence> read_extension(std::span<const u8> value) {

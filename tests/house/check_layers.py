@@ -26,7 +26,7 @@ OUTSIDE = {
     "archive": ("src/keep", "src/oci", "programs/berth-keep"),
     "curl/": ("src/oci",),
     "yaml-cpp/": ("src/kube",),
-    "toml++/": ("src/container", "programs/berth-image", "programs/berth-install"),
+    "toml++/": ("src/attest", "src/container", "programs/berth-image", "programs/berth-install"),
 }
 TABLES = "spec"
 
