@@ -12,7 +12,8 @@ namespace berth::container {
 // How a program ended, as a shell says it: its exit code, or 128 and the number of the signal.
 int exit_code_of(int status);
 
-// Replaces this process; returns only when that fails.
+// Replaces this process; returns only when that fails. crun is given a file in memory that cannot be changed instead of
+// its own, which it would make sure of by starting once more.
 Error replace_process(const std::vector<std::string>& command);
 
 // Runs a program with our standard streams until it ends; its exit code. SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1,

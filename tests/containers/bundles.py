@@ -2,6 +2,7 @@
 """berth-oci with bundles, as engines call it: bundles.py CASE crun|runc. Exits 77 where it cannot check."""
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
@@ -44,6 +45,12 @@ def lifecycle(oci):
     assert int((oci.folder / name / "pid").read_text()) == state["pid"]
     oci("create", "--bundle", oci.folder / name, name, code=1)
     assert "exists" in oci.last.stderr, oci.last.stderr
+    if oci.below == "crun":
+        # What waits there is crun, from a file that nobody can change, in the first of two starts that it makes otherwise.
+        program = Path(f"/proc/{state['pid']}/exe")
+        assert os.readlink(program).startswith("/memfd:crun "), os.readlink(program)
+        with program.open("rb") as file:
+            assert fcntl.fcntl(file, fcntl.F_GET_SEALS) == 15, "crun's file in memory can be written to"
     oci("start", name)
     wait_until(lambda: "sleeping" in oci.log(name), "the guest")
     assert oci.state(name)["status"] == "running"
