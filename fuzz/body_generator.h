@@ -1,7 +1,5 @@
-// Makes the body of one function of a generated module. Pure; any number of threads.
+// Makes the body of one function of a generated module. Pure but for the plan; any number of threads with a plan each.
 #pragma once
-
-#include <vector>
 
 #include "fuzz/choices.h"
 #include "fuzz/layout.h"
@@ -9,7 +7,8 @@
 
 namespace berth::fuzz {
 
-// A valid body, locals included, for function `index` of `functions` in a module of layout.h.
-Writer generate_body(Choices& choices, const std::vector<Signature>& functions, u32 index);
+// A valid body, locals included, for the function of that index in the module of the plan, to which it adds the
+// types that it needs.
+Writer generate_body(Choices& choices, ModulePlan& plan, u32 function);
 
 }  // namespace berth::fuzz

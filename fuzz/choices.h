@@ -13,6 +13,12 @@ class Choices {
   explicit Choices(std::span<const u8> bytes) : bytes_(bytes) {}
 
   bool dry() const { return bytes_.empty(); }
+  // The first of `parts` equal parts of what is left, which is taken out.
+  Choices take_part(u32 parts) {
+    const Choices part(bytes_.first(bytes_.size() / parts));
+    bytes_ = bytes_.subspan(bytes_.size() / parts);
+    return part;
+  }
   u8 byte() {
     if (bytes_.empty()) return 0;
     const u8 value = bytes_.front();

@@ -42,8 +42,9 @@ class HeapTest : public ::testing::Test {
     x.type(B::array(B::field(wasm::kI32, true, wasm::Packed::I8)));
     x.type(B::array(B::field(wasm::kAnyRef)));
     x.type(B::strct(std::vector<wasm::FieldType>(3000, B::field(wasm::kAnyRef))));
+    x.type(B::array(B::field(wasm::kV128)));
     const auto t = groups_.add_module(x.m);
-    leaf_ = t[0], node_ = t[1], bytes_ = t[2], refs_ = t[3], wide_ = t[4];
+    leaf_ = t[0], node_ = t[1], bytes_ = t[2], refs_ = t[3], wide_ = t[4], vectors_ = t[5];
   }
   void make(u64 limit) { heap_ = std::make_unique<Heap>(limit, runs_, roots_); }
 
@@ -59,7 +60,7 @@ class HeapTest : public ::testing::Test {
   static Ref ref(Object* o) { return reinterpret_cast<Ref>(o); }
 
   TypeGroups groups_;
-  const abi::RuntimeType *leaf_, *node_, *bytes_, *refs_, *wide_;
+  const abi::RuntimeType *leaf_, *node_, *bytes_, *refs_, *wide_, *vectors_;
   abi::AllocationRun runs_[kSizeClasses + 1];
   Roots roots_;
   std::unique_ptr<Heap> heap_;
@@ -101,6 +102,17 @@ TEST_F(HeapTest, NewObjectsAreZero) {
       std::memset(a->data(), 0xDD, a->length);
     }
     heap_->collect();
+  }
+}
+
+TEST_F(HeapTest, VectorsAreAligned) {
+  make(64 << 20);
+  for (u32 length = 0; length < 2000; length += 1 + length / 50) {
+    for (int i = 0; i < 3; ++i) {
+      const ArrayObject* a = array(vectors_, length);
+      ASSERT_NE(a, nullptr);
+      ASSERT_EQ(reinterpret_cast<u64>(a) % 16, 0u) << length;
+    }
   }
 }
 

@@ -27,10 +27,11 @@ inline void store_packed(u8* at, u32 bytes, const abi::Slot* value) {
   }
 }
 
-// Bytes of an array object. One more than its elements need: an optimizer may keep no pointer but
-// the one just past the last element, which has to keep the array alive too.
+// Bytes of an array object. More than its elements need: an optimizer may keep no pointer but the one just past
+// the last element, which has to keep the array alive too. A multiple of 16 when elements need that alignment, so
+// that the cells have it (abi/size_classes.h).
 inline u64 array_bytes(const abi::RuntimeType* type, u32 length) {
-  return sizeof(abi::ArrayObject) + (u64{length} << type->element_log2) + 1;
+  return sizeof(abi::ArrayObject) + (u64{length} << type->element_log2) + (type->element_log2 == 4 ? 16 : 1);
 }
 
 }  // namespace berth::runtime
