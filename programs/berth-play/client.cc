@@ -78,6 +78,15 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
+std::string local_time(i64 seconds) {
+  const time_t at = static_cast<time_t>(seconds);
+  tm parts{};
+  localtime_r(&at, &parts);
+  char out[32];
+  strftime(out, sizeof out, "%Y-%m-%d %H:%M:%S", &parts);
+  return out;
+}
+
 Result<int> ps(const Arguments& arguments) {
   std::vector<std::vector<std::string>> rows = {{"APPLICATION", "POD", "READY", "STATUS", "RESTARTS", "AGE"}};
   std::vector<std::string> further;
@@ -103,6 +112,12 @@ Result<int> ps(const Arguments& arguments) {
     for (const json::Value& job : list(*asked, "jobs"))
       further.push_back("job " + text(job, "name") + ": " + std::to_string(number(job, "succeeded")) + "/" +
                         std::to_string(number(job, "completions")) + ", " + text(job, "status"));
+    for (const json::Value& cron : list(*asked, "cronJobs")) {
+      further.push_back("cronjob " + text(cron, "name") + ": " +
+                        (flag(cron, "suspended")        ? "suspended"
+                         : cron.find("next") != nullptr ? "next at " + local_time(number(cron, "next"))
+                                                        : "never again"));
+    }
     for (const json::Value& line : list(*asked, "published")) further.emplace_back(line.string().value_or(""));
     asked->set("name", app.name);
     all.append(std::move(*asked));

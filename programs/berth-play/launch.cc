@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "berth-play/state.h"
+#include "container/code.h"
 #include "container/entry_point.h"
 #include "container/node.h"
 #include "container/rewrite.h"
@@ -100,6 +101,31 @@ std::string grant(const std::string& from, const std::string& to, bool read_only
   return "--dir=" + from + "::" + to + (read_only ? ":ro" : "");
 }
 
+// A compiler among the guest's processes would take from its limits, so a guest with limits gets code that is made
+// outside of them, as in a container; any other one looks after that itself.
+Result<> add_code(const LaunchRequest& request, const container::EntryPoint& entry, const container::Settings& settings,
+                  const std::string& berth, Launch& out) {
+  std::string tier = settings.tier.value_or("");
+  const bool needs_code = request.cgroup && tier != "interp" && entry.kind != container::ProgramKind::Artifact;
+  if (needs_code) {
+    std::optional<container::ModuleCode> code;
+    const container::Node node = TRY(container::read_node());
+    if (entry.kind == container::ProgramKind::Module && !node.code.empty()) {
+      const container::CodeFolder folder(node.code, berth);
+      // Without native code the guest runs all the same.
+      if (auto found = folder.find(entry.file.get())) code = std::move(*found);
+      if (code && !code->is_there) static_cast<void>(folder.compile_later(*code, entry.file.get()));
+    }
+    if (code) {
+      out.words.push_back("--code=" + code->folder + "/" + code->file);
+    } else {
+      tier = "interp";
+    }
+  }
+  if (!tier.empty()) out.words.push_back("--tier=" + tier);
+  return {};
+}
+
 Result<> prepare_wasm(const LaunchRequest& request, const container::EntryPoint& entry,
                       const container::Settings& settings, const std::vector<std::string>& command,
                       const std::string& cwd, Launch& out) {
@@ -128,7 +154,10 @@ Result<> prepare_wasm(const LaunchRequest& request, const container::EntryPoint&
   if (settings.max_memory && *settings.max_memory != "none") {
     common.push_back("--max-memory=" + *settings.max_memory);
   } else if (request.container->memory_limit && !settings.max_memory) {
-    common.push_back("--max-memory=" + std::to_string(*request.container->memory_limit));
+    u64 most = *request.container->memory_limit;
+    // Who uses it all is the kernel's to end, as out of memory; where nobody keeps the limit, growth is refused.
+    if (request.cgroup) most = container::guest_memory_for(most);
+    common.push_back("--max-memory=" + std::to_string(most));
   }
   if (settings.stack_size) common.push_back("--stack-size=" + *settings.stack_size);
   out.words.insert(out.words.end(), common.begin(), common.end());
@@ -138,7 +167,7 @@ Result<> prepare_wasm(const LaunchRequest& request, const container::EntryPoint&
       out.words.push_back("--allow-net=" + destination);
     for (const std::string& address : settings.udp_bind) out.words.push_back("--udp-bind=" + address);
   }
-  if (settings.tier) out.words.push_back("--tier=" + *settings.tier);
+  TRY(add_code(request, entry, settings, berth, out));
   if (settings.timeout) out.words.push_back("--timeout=" + *settings.timeout);
   if (settings.drain) out.words.emplace_back("--drain");
   for (const std::string& address : settings.tcp_listen) out.words.push_back("--tcp-listen=" + address);
@@ -232,17 +261,12 @@ json::Value linux_config(const LaunchRequest& request, const std::vector<std::st
     network.set("type", "network");
     network.set("path", request.network);
   }
-  on_linux.set("cgroupsPath", "/berth-play/" + request.id);
+  on_linux.set("cgroupsPath", request.cgroup ? request.cgroup->path_for_runtime() : "/berth-play/" + request.id);
   json::Value& resources = on_linux.object_at("resources");
   json::Value device;
   device.set("allow", false);
   device.set("access", "rwm");
   resources.set("devices", json::Array()).append(std::move(device));
-  if (container.memory_limit) resources.object_at("memory").set("limit", *container.memory_limit);
-  if (container.cpu_limit) {
-    resources.object_at("cpu").set("period", 100'000);
-    resources.object_at("cpu").set("quota", *container.cpu_limit * 100);
-  }
   for (const auto& [name, list] :
        {std::pair{"maskedPaths",
                   std::vector<std::string>{"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",

@@ -2,11 +2,13 @@
 // with the container's files as grants; a Linux program is a container of crun or runc. One thread.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "berth-play/cgroup.h"
 #include "berth-play/images.h"
 #include "kube/objects.h"
 
@@ -31,7 +33,8 @@ struct LaunchRequest {
   kube::Labels annotations;  // of the pod
   Variables variables;       // of the container, complete
   std::vector<Mounted> mounts;
-  std::string network;  // path of the network namespace; empty: this machine's
+  std::string network;             // path of the network namespace; empty: this machine's
+  std::shared_ptr<Cgroup> cgroup;  // with the container's limits; null: where it has none, or they cannot be kept
 };
 
 struct Launch {

@@ -87,6 +87,7 @@ Result<std::map<std::string, Image>> get_images(const kube::Application& app) {
   for (const kube::Pod& pod : app.pods) TRY(of_pod(pod.spec));
   for (const kube::Deployment& deployment : app.deployments) TRY(of_pod(deployment.pod.spec));
   for (const kube::Job& job : app.jobs) TRY(of_pod(job.pod.spec));
+  for (const kube::CronJob& cron : app.cron_jobs) TRY(of_pod(cron.job.pod.spec));
   return out;
 }
 
@@ -153,7 +154,7 @@ Result<int> play(const Arguments& arguments) {
       return fail(ErrorCode::BadArgument, "--back-off takes a time with its unit, not " + std::string(*text));
     options.first_back_off = std::chrono::duration_cast<std::chrono::milliseconds>(*time);
   }
-  if (app.pods.empty() && app.deployments.empty() && app.jobs.empty())
+  if (app.pods.empty() && app.deployments.empty() && app.jobs.empty() && app.cron_jobs.empty())
     return fail(ErrorCode::BadArgument,
                 "there is nothing to run in " + std::string(arguments.operands()[0]) + ": no Pod, Deployment or Job");
   options.images = TRY(get_images(app));

@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
+#include "berth-play/calendar.h"
 #include "berth-play/usage.h"
 #include "cli/output.h"
 
@@ -46,6 +48,8 @@ std::string upper(std::string text) {
 struct Player::Owned {
   std::string owner;  // "Deployment/a", "Job/b"; empty for a pod of its own
   std::unique_ptr<Pod> pod;
+  std::vector<std::unique_ptr<Forwarder>> forwarders;
+  std::vector<std::string> published;
 };
 
 struct Player::Address {
@@ -54,11 +58,18 @@ struct Player::Address {
 };
 
 struct Player::Job {
-  const kube::Job* spec;
+  std::shared_ptr<const kube::Job> spec;
+  std::string cron;  // whose it is; empty: its own
   u32 succeeded = 0, failed = 0, active = 0;
-  u64 retry = 0;
-  bool done = false, has_failed = false;
+  u64 retry = 0, deadline = 0;
+  bool done = false, has_failed = false, is_unwanted = false;
   std::string name() const { return "Job/" + spec->metadata.name_space + "/" + spec->metadata.name; }
+};
+
+struct Player::Cron {
+  const kube::CronJob* spec;
+  time_t last = 0;  // the moment that was looked at last
+  std::optional<time_t> next;
 };
 
 Player::Player(kube::Application app, PlayOptions options)
@@ -106,6 +117,7 @@ Result<> Player::set_up() {
     }
     loop_.reap();
   });
+  for (const kube::CronJob& cron : app_.cron_jobs) TRY(check_zone(cron.time_zone));
   TRY(open_control());
   TRY(open_services());
   for (const Publication& publication : options_.publications) TRY(open_publication(publication));
@@ -207,7 +219,8 @@ Result<> Player::open_publication(const Publication& p) {
 }
 
 // Services, at their addresses, in the network of a pod.
-void Player::forward_in(const Pod& pod) {
+void Player::forward_in(Owned& owned) {
+  const Pod& pod = *owned.pod;
   if (!pod.network()) return;
   for (const Address& a : services_) {
     for (const kube::ServicePort& port : a.service->ports) {
@@ -215,7 +228,7 @@ void Player::forward_in(const Pod& pod) {
           Forwarder::open(loop_, pod.network().get(), a.address, port.port,
                           [this, service = a.service, target = port.target] { return choose(*service, target); });
       if (opened) {
-        forwarders_.push_back(std::move(*opened));
+        owned.forwarders.push_back(std::move(*opened));
       } else {
         host_.say("note: pod " + pod.metadata().name + ": " + opened.error().to_string());
       }
@@ -223,7 +236,9 @@ void Player::forward_in(const Pod& pod) {
   }
 }
 
-void Player::publish_host_ports(const kube::PodSpec& spec, Pod& pod) {
+void Player::publish_host_ports(Owned& owned) {
+  Pod& pod = *owned.pod;
+  const kube::PodSpec& spec = pod.spec();
   for (const kube::Container& c : spec.containers) {
     for (const kube::ContainerPort& port : c.ports) {
       if (port.host_port == 0 || spec.host_network) continue;
@@ -231,8 +246,8 @@ void Player::publish_host_ports(const kube::PodSpec& spec, Pod& pod) {
       auto opened = Forwarder::open(loop_, nullptr, address, port.host_port,
                                     [&pod, number = port.port] { return pod.endpoint({number, {}}); });
       if (opened) {
-        forwarders_.push_back(std::move(*opened));
-        published_.push_back(address + ":" + std::to_string(port.host_port) + " -> pod " + pod.metadata().name);
+        owned.forwarders.push_back(std::move(*opened));
+        owned.published.push_back(address + ":" + std::to_string(port.host_port) + " -> pod " + pod.metadata().name);
       } else {
         host_.say("pod " + pod.metadata().name + ": hostPort: " + opened.error().to_string());
       }
@@ -242,11 +257,10 @@ void Player::publish_host_ports(const kube::PodSpec& spec, Pod& pod) {
 
 void Player::add_pod(kube::Metadata metadata, const kube::PodSpec& spec, const std::string& owner) {
   auto pod = std::make_unique<Pod>(host_, std::move(metadata), spec, [this] { pod_changed(); });
-  Pod& added = *pod;
-  pods_.push_back({owner, std::move(pod)});
-  added.start();
+  Owned& added = pods_.emplace_back(owner, std::move(pod));
+  added.pod->start();
   forward_in(added);
-  publish_host_ports(added.spec(), added);
+  publish_host_ports(added);
 }
 
 void Player::pod_changed() {
@@ -260,7 +274,18 @@ void Player::pod_changed() {
 void Player::reconcile() {
   if (stopping_) return;
   for (Job& job : jobs_) reconcile_job(job);
+  prune_jobs();
   if (has_ended()) begin_stop();
+}
+
+void Player::fail_job(Job& job, const std::string& why) {
+  job.done = job.has_failed = true;
+  // What a CronJob tries may fail, and is tried again when its time comes.
+  failed_ |= job.cron.empty();
+  loop_.cancel(std::exchange(job.retry, 0));
+  host_.say("job " + job.spec->metadata.name + ": failed: " + why);
+  for (const Owned& owned : pods_)
+    if (owned.owner == job.name()) owned.pod->stop([this] { pod_changed(); });
 }
 
 void Player::reconcile_job(Job& job) {
@@ -276,19 +301,19 @@ void Player::reconcile_job(Job& job) {
     job.active += phase == Pod::Phase::Pending || phase == Pod::Phase::Running;
     restarts += owned.pod->restarts();
   }
+  if (spec.most_active && job.deadline == 0) {
+    job.deadline = loop_.after(*spec.most_active, [this, &job] {
+      if (!job.done && !stopping_) fail_job(job, "it has run for longer than its activeDeadlineSeconds");
+    });
+  }
   if (job.succeeded >= spec.completions) {
     job.done = true;
+    loop_.cancel(job.deadline);
     host_.say("job " + spec.metadata.name + ": complete");
     return;
   }
-  if (job.failed > spec.backoff_limit || restarts > spec.backoff_limit) {
-    job.done = job.has_failed = failed_ = true;
-    host_.say("job " + spec.metadata.name + ": failed: it has reached its backoffLimit of " +
-              std::to_string(spec.backoff_limit));
-    for (const Owned& owned : pods_)
-      if (owned.owner == job.name()) owned.pod->stop([this] { pod_changed(); });
-    return;
-  }
+  if (job.failed > spec.backoff_limit || restarts > spec.backoff_limit)
+    return fail_job(job, "it has reached its backoffLimit of " + std::to_string(spec.backoff_limit));
   if (job.retry != 0) return;
   const u32 wanted = std::min(spec.parallelism, spec.completions - job.succeeded);
   if (job.active >= wanted) return;
@@ -312,8 +337,97 @@ void Player::reconcile_job(Job& job) {
   });
 }
 
+void Player::begin_cron(Cron& cron) {
+  cron.last = time(nullptr);
+  check_cron(cron);
+}
+
+// Begins what is due, and looks again when the next one is; or earlier, since a machine may sleep, and its clock be
+// set.
+void Player::check_cron(Cron& cron) {
+  constexpr time_t kOften = 30;
+  const kube::CronJob& spec = *cron.spec;
+  const time_t now = time(nullptr);
+  if (now < cron.last) cron.next.reset();
+  if (cron.next && now >= *cron.next) {
+    const time_t due = *cron.next;
+    // Of several that were slept through, the latest counts.
+    cron.last = spec.schedule.every ? due : now;
+    cron.next.reset();
+    if (!spec.most_late || now - due <= spec.most_late->count()) run_cron(cron, due);
+  } else if (!cron.next) {
+    cron.last = std::min(cron.last, now);
+  }
+  if (!cron.next) cron.next = next_time(spec.schedule, cron.last, spec.time_zone);
+  if (!cron.next) return host_.say("cronjob " + spec.metadata.name + ": its schedule has no time that ever comes");
+  const time_t wait = std::clamp<time_t>(*cron.next - time(nullptr), 0, kOften);
+  loop_.after(std::chrono::seconds(wait), [this, &cron] {
+    if (!stopping_) check_cron(cron);
+  });
+}
+
+void Player::run_cron(Cron& cron, time_t due) {
+  const kube::CronJob& spec = *cron.spec;
+  const std::string owner = spec.metadata.name_space + "/" + spec.metadata.name;
+  for (Job& job : jobs_) {
+    if (job.cron != owner || job.done) continue;
+    if (spec.concurrency == kube::Concurrency::Forbid)
+      return host_.say("cronjob " + spec.metadata.name + ": it is time, but job " + job.spec->metadata.name +
+                       " still runs");
+    if (spec.concurrency != kube::Concurrency::Replace) continue;
+    job.is_unwanted = job.done = true;
+    loop_.cancel(std::exchange(job.retry, 0));
+    host_.say("job " + job.spec->metadata.name + ": ended, since the next one begins");
+  }
+  auto made = std::make_shared<kube::Job>(spec.job);
+  made->metadata.name_space = spec.metadata.name_space;
+  // As in a cluster, by the minute; where there are several in one, by the second.
+  const bool is_often = spec.schedule.every && spec.schedule.every->count() < 60;
+  made->metadata.name = spec.metadata.name + "-" + std::to_string(is_often ? due : due / 60);
+  Job& job = jobs_.emplace_back();
+  job.spec = std::move(made);
+  job.cron = owner;
+  host_.say("cronjob " + spec.metadata.name + ": job " + job.spec->metadata.name + " begins");
+  reconcile_job(job);
+  pod_changed();
+}
+
+// Ends a job's pods, and forgets it and them.
+void Player::remove_job(Job& job) {
+  loop_.cancel(job.retry);
+  loop_.cancel(job.deadline);
+  for (auto owned = pods_.begin(); owned != pods_.end(); ++owned) {
+    if (owned->owner != job.name()) continue;
+    owned->owner += " (removed)";
+    owned->pod->stop([this, owned] {
+      if (!stopping_) pods_.erase(owned);
+    });
+  }
+  jobs_.remove_if([&](const Job& other) { return &other == &job; });
+}
+
+// Of each CronJob's jobs that have ended, the latest stay.
+void Player::prune_jobs() {
+  for (const Cron& cron : crons_) {
+    const std::string owner = cron.spec->metadata.name_space + "/" + cron.spec->metadata.name;
+    std::vector<Job*> ended[2];
+    for (Job& job : jobs_)
+      if (job.cron == owner && job.done) ended[job.has_failed].push_back(&job);
+    for (const auto& [jobs, kept] :
+         {std::pair{&ended[0], cron.spec->kept_succeeded}, std::pair{&ended[1], cron.spec->kept_failed}}) {
+      std::erase_if(*jobs, [&](Job* job) {
+        if (job->is_unwanted) remove_job(*job);
+        return job->is_unwanted;
+      });
+      for (size_t i = 0; i + kept < jobs->size(); ++i) remove_job(*(*jobs)[i]);
+    }
+  }
+}
+
 // Whether there is nothing left that would go on by itself.
 bool Player::has_ended() const {
+  for (const Cron& cron : crons_)
+    if (!cron.spec->suspended) return false;
   for (const kube::Deployment& deployment : app_.deployments)
     if (deployment.replicas != 0) return false;
   for (const Job& job : jobs_)
@@ -347,8 +461,12 @@ int Player::run() {
     }
   }
   for (const kube::Job& job : app_.jobs) {
-    jobs_.emplace_back().spec = &job;
+    jobs_.emplace_back().spec = std::make_shared<kube::Job>(job);
     reconcile_job(jobs_.back());
+  }
+  for (const kube::CronJob& cron : app_.cron_jobs) {
+    crons_.emplace_back().spec = &cron;
+    if (!cron.suspended) begin_cron(crons_.back());
   }
   pod_changed();
   loop_.run();
@@ -396,8 +514,17 @@ json::Value Player::describe(bool with_usage) const {
     item.set("failed", job.failed);
     item.set("status", !job.done ? "Running" : job.has_failed ? "Failed" : "Complete");
   }
+  json::Value& crons = out.set("cronJobs", json::Array());
+  for (const Cron& cron : crons_) {
+    json::Value& item = crons.append(json::Object());
+    item.set("name", cron.spec->metadata.name);
+    item.set("suspended", cron.spec->suspended);
+    if (cron.next) item.set("next", static_cast<i64>(*cron.next));
+  }
   json::Value& published = out.set("published", json::Array());
   for (const std::string& line : published_) published.append(line);
+  for (const Owned& owned : pods_)
+    for (const std::string& line : owned.published) published.append(line);
   return out;
 }
 

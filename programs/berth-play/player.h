@@ -43,18 +43,25 @@ class Player {
   struct Owned;
   struct Address;
   struct Job;
+  struct Cron;
 
   void add_pod(kube::Metadata metadata, const kube::PodSpec& spec, const std::string& owner);
   void pod_changed();
   void reconcile();
   void reconcile_job(Job& job);
+  void fail_job(Job& job, const std::string& why);
+  void begin_cron(Cron& cron);
+  void check_cron(Cron& cron);
+  void run_cron(Cron& cron, time_t due);
+  void remove_job(Job& job);
+  void prune_jobs();
   bool has_ended() const;
   void begin_stop();
   Result<> open_services();
   Result<> open_publication(const Publication& publication);
   Result<> open_control();
-  void forward_in(const Pod& pod);
-  void publish_host_ports(const kube::PodSpec& spec, Pod& pod);
+  void forward_in(Owned& owned);
+  void publish_host_ports(Owned& owned);
   void answer();
   json::Value describe(bool with_usage) const;
   std::optional<Endpoint> choose(const kube::Service& service, const kube::PortRef& target);
@@ -65,9 +72,10 @@ class Player {
   Host host_;
   std::list<Owned> pods_;
   std::list<Job> jobs_;
+  std::list<Cron> crons_;
   std::vector<Address> services_;
   std::vector<std::unique_ptr<Forwarder>> forwarders_;
-  std::vector<std::string> published_;
+  std::vector<std::string> published_;  // of services and by name; pods have their own
   container::Fd control_, signals_;
   u64 reconciling_ = 0;
   size_t next_ = 0;

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "berth-play/state.h"
+#include "container/node.h"
 #include "container/process.h"
 #include "os/file.h"
 
@@ -22,6 +23,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kMostBackOff{300'000};
 // A container that ran this long starts again without having to wait.
 constexpr std::chrono::minutes kForgiven{10};
+// What is left to a container whose preStop hook has used up its grace.
+constexpr milliseconds kLeastGrace{2'000};
 enum Which : int { kStartup, kLiveness, kReadiness };
 
 Result<> write_file(const std::string& path, const std::string& bytes, u32 mode) {
@@ -55,7 +58,8 @@ struct Pod::Container {
   enum class State : u8 { Waiting, Running, Ended };
 
   const kube::Container* spec = nullptr;
-  bool is_init = false;
+  bool is_init = false;  // and is to end before the others begin
+  bool is_sidecar = false;
   State state = State::Waiting;
   std::string reason = "ContainerCreating", message;
   int exit_code = 0;
@@ -65,7 +69,9 @@ struct Pod::Container {
   std::chrono::system_clock::time_point since;
   Clock::time_point began;
   milliseconds back_off{0};
-  u64 restart_timer = 0, kill_timer = 0;
+  u64 restart_timer = 0, kill_timer = 0, hook_timer = 0;
+  std::unique_ptr<Prober> hook;
+  bool was_killed = false;  // by us
   LaunchRequest request;
   Launch launch;
   std::unique_ptr<LogWriter> log;
@@ -88,7 +94,8 @@ Pod::Pod(Host& host, kube::Metadata metadata, kube::PodSpec spec, std::function<
       folder_(host.folder + "/pods/" + metadata_.name_space + "_" + metadata_.name) {
   for (const auto& c : spec_.init_containers) {
     containers_.emplace_back().spec = &c;
-    containers_.back().is_init = true;
+    containers_.back().is_init = !c.is_sidecar;
+    containers_.back().is_sidecar = c.is_sidecar;
   }
   for (const auto& c : spec_.containers) containers_.emplace_back().spec = &c;
 }
@@ -97,6 +104,7 @@ Pod::~Pod() {
   for (Container& c : containers_) {
     host_.loop.cancel(c.restart_timer);
     host_.loop.cancel(c.kill_timer);
+    host_.loop.cancel(c.hook_timer);
     end_probes(c);
   }
 }
@@ -265,15 +273,45 @@ Result<LaunchRequest> Pod::request_for(Container& container) {
   return request;
 }
 
+// The control groups that keep the container's limits; null where it has none, or they cannot be kept.
+std::shared_ptr<Cgroup> Pod::limits_for(const Container& container, const std::string& id) {
+  const Limits limits{container.spec->memory_limit, container.spec->cpu_limit};
+  if (!limits.any()) return nullptr;
+  std::string why = "that takes root";
+  if (container::is_root()) {
+    // Whoever cleans up after us, should we be killed, finds its name there.
+    const auto noted = write_file(host_.folder + "/cgroups/" + id, "", 0600);
+    if (auto made = Cgroup::make(id, limits); noted && made) {
+      return std::move(*made);
+    } else {
+      why = (noted ? made.error() : noted.error()).to_string();
+    }
+  }
+  if (!std::exchange(said_no_limits_, true)) {
+    host_.say("note: pod " + metadata_.name + ": limits are not kept by control groups (" + why +
+              "): growing beyond the memory limit is refused, processor limits have no effect");
+  }
+  return nullptr;
+}
+
+void Pod::end_limits(Container& container) {
+  if (!container.request.cgroup) return;
+  container.request.cgroup.reset();
+  unlink((host_.folder + "/cgroups/" + container.request.id).c_str());
+}
+
+// Init containers one after the other; sidecars among them stay, and the next one begins when they have started.
 void Pod::begin_next() {
+  if (stopping_) return;
   for (Container& c : containers_) {
-    if (!c.is_init) break;
-    if (c.succeeded()) continue;
+    if (!c.is_init && !c.is_sidecar) break;
+    if (c.succeeded() || (c.is_sidecar && c.started)) continue;
     if (c.state == Container::State::Waiting && c.restart_timer == 0) begin(c);
+    // One that began may have started at once, which has called this again.
     return;
   }
   for (Container& c : containers_) {
-    if (!c.is_init && c.starts == 0) begin(c);
+    if (!c.is_init && !c.is_sidecar && c.starts == 0) begin(c);
   }
 }
 
@@ -288,8 +326,10 @@ void Pod::begin(Container& container) {
   ++container.starts;
   container.since = std::chrono::system_clock::now();
   container.began = Clock::now();
+  container.was_killed = false;
   auto started = [&]() -> Result<> {
     container.request = TRY(request_for(container));
+    container.request.cgroup = limits_for(container, container.request.id);
     container.launch = TRY(prepare(container.request));
     container.previous_log = container.log_path;
     container.log_path = host_.folder + "/logs/" + metadata_.name + "_" + container.spec->name + "_" +
@@ -298,12 +338,13 @@ void Pod::begin(Container& container) {
     container.log = TRY(LogWriter::open(host_.loop, container.log_path, host_.prints_logs ? prefix : ""));
     container.pid = TRY(spawn(container.launch.words, container.launch.environment,
                               container.launch.is_wasm && network_ ? network_->descriptor() : -1,
-                              container.log->output(), container.log->errors()));
+                              container.log->output(), container.log->errors(), cgroups_of(container)));
     container.log->close_ends();
     return {};
   }();
   if (!started) {
     clean_up(container.launch, container.request);
+    end_limits(container);
     cannot_begin(container, started.error().detail().empty() ? started.error().to_string() : started.error().detail());
     host_.say("pod " + metadata_.name + ", container " + container.spec->name + ": " + container.message);
     if (spec_.restart == kube::RestartPolicy::Never) {
@@ -319,8 +360,55 @@ void Pod::begin(Container& container) {
   container.reason.clear();
   container.message.clear();
   host_.loop.await(container.pid, [this, &container](int status) { ended(container, status); });
+  if (!container.spec->post_start) return running(container);
+  // Until the hook is done the container has not started.
+  begin_hook(container, *container.spec->post_start, milliseconds::max(),
+             [this, &container](bool good, const std::string& why) {
+               if (container.is_ending) return;
+               if (good) return running(container);
+               end(container, "postStart hook failed: " + why);
+             });
+  changed_();
+}
+
+void Pod::running(Container& container) {
   begin_probes(container);
   changed_();
+  if (container.started && container.is_sidecar) begin_next();
+}
+
+// Does once what a hook says; `done` is told whether that went well, and if not, why.
+void Pod::begin_hook(Container& container, const kube::Hook& hook, milliseconds patience,
+                     std::function<void(bool, const std::string&)> done) {
+  // Of two hooks the later one counts, which is that before the end.
+  host_.loop.cancel(std::exchange(container.hook_timer, 0));
+  end_hook(container);
+  auto finish = [this, &container, done = std::move(done)](bool good, const std::string& why) {
+    host_.loop.cancel(container.hook_timer);
+    container.hook_timer = 0;
+    end_hook(container);
+    done(good, why);
+  };
+  if (hook.sleep) {
+    const milliseconds length = std::min<milliseconds>(*hook.sleep, patience);
+    container.hook_timer = host_.loop.after(length, [finish] { finish(true, {}); });
+    return;
+  }
+  kube::Probe once = hook.action;
+  once.period = std::chrono::hours(24 * 365);
+  once.timeout = std::chrono::hours(24 * 365);
+  ProbeTarget target = target_of(container, once);
+  target.any_status = true;
+  if (patience != milliseconds::max())
+    container.hook_timer =
+        host_.loop.after(patience, [finish] { finish(false, "it took longer than the grace period"); });
+  container.hook = std::make_unique<Prober>(host_.loop, once, std::move(target), finish);
+}
+
+void Pod::end_hook(Container& container) {
+  // It may be telling us right now.
+  if (container.hook) host_.loop.after({}, [old = std::shared_ptr<Prober>(std::move(container.hook))] {});
+  container.hook.reset();
 }
 
 void Pod::ended(Container& container, int status) {
@@ -329,9 +417,15 @@ void Pod::ended(Container& container, int status) {
   container.exit_code = container::exit_code_of(status);
   container.reason = container.exit_code == 0 ? "Completed" : "Error";
   container.ready = container.started = container.is_ending = false;
-  host_.loop.cancel(container.kill_timer);
-  container.kill_timer = 0;
+  for (u64* timer : {&container.kill_timer, &container.hook_timer}) {
+    host_.loop.cancel(*timer);
+    *timer = 0;
+  }
   end_probes(container);
+  end_hook(container);
+  if (container.exit_code == 128 + SIGKILL && !container.was_killed && container.request.cgroup &&
+      container.request.cgroup->ran_out_of_memory())
+    container.reason = "OOMKilled";
   container.log->finish();
   container.log.reset();
   if (!container.launch.is_wasm) {
@@ -340,13 +434,15 @@ void Pod::ended(Container& container, int status) {
                                                   "delete", "--force", container.request.id}));
   }
   clean_up(container.launch, container.request);
+  end_limits(container);
   host_.say("pod " + metadata_.name + ", container " + container.spec->name + ": ended with exit code " +
-            std::to_string(container.exit_code));
+            std::to_string(container.exit_code) + (container.reason == "OOMKilled" ? ", out of memory" : ""));
   if (stopping_) return check_stopped();
-  const bool again = container.is_init
-                         ? container.exit_code != 0 && spec_.restart != kube::RestartPolicy::Never
-                         : spec_.restart == kube::RestartPolicy::Always ||
-                               (spec_.restart == kube::RestartPolicy::OnFailure && container.exit_code != 0);
+  const bool failed = container.exit_code != 0;
+  const bool again = container.is_sidecar ? !mains_have_ended()
+                     : container.is_init  ? failed && spec_.restart != kube::RestartPolicy::Never
+                                          : spec_.restart == kube::RestartPolicy::Always ||
+                                               (spec_.restart == kube::RestartPolicy::OnFailure && failed);
   if (again) {
     restart_later(container);
   } else if (container.is_init) {
@@ -356,7 +452,24 @@ void Pod::ended(Container& container, int status) {
       failed_ = true;
     }
   }
+  if (failed_ || mains_have_ended()) end_sidecars();
   changed_();
+}
+
+// Whether all is over but for sidecars.
+bool Pod::mains_have_ended() const {
+  return std::ranges::all_of(containers_, [](const Container& c) {
+    return c.is_sidecar || (c.is_init ? c.succeeded() : c.state == Container::State::Ended);
+  });
+}
+
+void Pod::end_sidecars() {
+  for (Container& c : containers_) {
+    if (!c.is_sidecar) continue;
+    host_.loop.cancel(c.restart_timer);
+    c.restart_timer = 0;
+    end(c, "");
+  }
 }
 
 void Pod::restart_later(Container& container) {
@@ -394,22 +507,33 @@ void Pod::watch_container(Container& container) {
     const std::optional<kube::Probe>& probe = *probes[which];
     // The others begin when the one for the start has gone well.
     if (!probe || container.is_init || container.started == (which == kStartup)) continue;
-    ProbeTarget target;
-    if (probe->kind == kube::Probe::Kind::Exec) {
-      target.words = exec_words(container.launch, probe->command);
-      target.environment = container.launch.environment;
-      target.network = container.launch.is_wasm && network_ ? network_->descriptor() : -1;
-    } else {
-      u16 port = probe->port.number;
-      for (const kube::ContainerPort& p : spec.ports)
-        if (!probe->port.name.empty() && p.name == probe->port.name) port = p.port;
-      target.endpoint = {network_, port};
-    }
     container.probes[static_cast<size_t>(which)] = {};
     container.probes[static_cast<size_t>(which)].prober = std::make_unique<Prober>(
-        host_.loop, *probe, std::move(target),
+        host_.loop, *probe, target_of(container, *probe),
         [this, &container, which](bool good, const std::string& what) { probed(container, which, good, what); });
   }
+}
+
+ProbeTarget Pod::target_of(const Container& container, const kube::Probe& probe) const {
+  ProbeTarget target;
+  if (probe.kind == kube::Probe::Kind::Exec) {
+    target.words = exec_words(container.launch, probe.command);
+    target.environment = container.launch.environment;
+    target.network = container.launch.is_wasm && network_ ? network_->descriptor() : -1;
+    target.cgroups = cgroups_of(container);
+    return target;
+  }
+  u16 port = probe.port.number;
+  for (const kube::ContainerPort& p : container.spec->ports)
+    if (!probe.port.name.empty() && p.name == probe.port.name) port = p.port;
+  target.endpoint = {network_, port};
+  return target;
+}
+
+// Linux containers are put there by their runtime.
+std::vector<std::string> Pod::cgroups_of(const Container& container) {
+  if (!container.launch.is_wasm || !container.request.cgroup) return {};
+  return container.request.cgroup->entrances();
 }
 
 void Pod::end_probes(Container& container) {
@@ -438,27 +562,42 @@ void Pod::probed(Container& container, int which, bool good, const std::string& 
     container.started = true;
     container.ready = !spec.readiness;
     watch_container(container);
+    if (container.is_sidecar) begin_next();
   } else if (watch.bad >= probe.failures) {
-    end(container, std::string(which == kStartup ? "startup" : "liveness") + " probe failed: " + what);
+    end(container, std::string(which == kStartup ? "startup" : "liveness") + " probe failed: " + what, probe.grace);
   }
   if (was_ready != container.ready) changed_();
 }
 
-void Pod::end(Container& container, const std::string& why) {
+void Pod::end(Container& container, const std::string& why, std::optional<kube::Seconds> grace) {
   if (container.pid == 0 || container.is_ending) return;
   container.is_ending = true;
   container.ready = false;
   end_probes(container);
   if (!why.empty()) host_.say("pod " + metadata_.name + ", container " + container.spec->name + ": " + why);
-  kill_container(container, SIGTERM);
-  container.kill_timer = host_.loop.after(spec_.grace, [this, &container] {
-    container.kill_timer = 0;
-    kill_container(container, SIGKILL);
-  });
+  const milliseconds most = grace.value_or(spec_.grace);
+  const auto deadline = Clock::now() + most;
+  auto ask = [this, &container, deadline](bool good, const std::string& problem) {
+    if (!good)
+      host_.say("pod " + metadata_.name + ", container " + container.spec->name + ": preStop hook failed: " + problem);
+    kill_container(container, SIGTERM);
+    auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+    if (container.spec->pre_stop) left = std::max(left, kLeastGrace);
+    container.kill_timer = host_.loop.after(std::max(left, milliseconds(0)), [this, &container] {
+      container.kill_timer = 0;
+      kill_container(container, SIGKILL);
+    });
+  };
+  if (container.spec->pre_stop && most.count() > 0) {
+    begin_hook(container, *container.spec->pre_stop, most, std::move(ask));
+  } else {
+    ask(true, {});
+  }
 }
 
 void Pod::kill_container(Container& container, int signal) {
   if (container.pid == 0) return;
+  container.was_killed |= signal == SIGKILL;
   if (container.launch.is_wasm) {
     kill(container.pid, signal);
     return;
@@ -477,13 +616,16 @@ void Pod::stop(std::function<void()> stopped) {
   for (Container& c : containers_) {
     host_.loop.cancel(c.restart_timer);
     c.restart_timer = 0;
-    end(c, "");
+    if (!c.is_sidecar) end(c, "");
   }
   check_stopped();
 }
 
 void Pod::check_stopped() {
   if (!stopping_ || stopped_) return;
+  for (const Container& c : containers_)
+    if (c.pid != 0 && !c.is_sidecar) return;
+  end_sidecars();
   for (const Container& c : containers_)
     if (c.pid != 0) return;
   stopped_ = true;
@@ -496,6 +638,7 @@ void Pod::check_stopped() {
 Pod::Phase Pod::phase() const {
   bool all_ended = true, all_good = true, any_started = false;
   for (const Container& c : containers_) {
+    if (c.is_sidecar) continue;
     if (c.is_init) {
       if (!c.succeeded()) any_started = false;
       continue;
@@ -535,11 +678,11 @@ std::string Pod::status_word() const {
   if (stopping_) return "Terminating";
   size_t inits = 0, done = 0;
   for (const Container& c : containers_) {
-    inits += c.is_init;
-    done += c.is_init && c.succeeded();
+    inits += c.is_init || c.is_sidecar;
+    done += (c.is_init && c.succeeded()) || (c.is_sidecar && (c.started || mains_have_ended()));
   }
   for (const Container& c : containers_) {
-    const std::string prefix = c.is_init ? "Init:" : "";
+    const std::string prefix = c.is_init || (c.is_sidecar && done != inits) ? "Init:" : "";
     if (c.state == Container::State::Waiting && c.starts != 0 && !c.reason.empty()) return prefix + c.reason;
     if (c.is_init && c.state == Container::State::Ended && c.exit_code != 0) return prefix + c.reason;
   }
@@ -551,7 +694,10 @@ std::string Pod::status_word() const {
         if (!c.is_init && c.state == Container::State::Ended && c.exit_code != 0) return c.reason;
       return "Running";
     case Phase::Succeeded: return "Completed";
-    case Phase::Failed: return "Error";
+    case Phase::Failed:
+      for (const Container& c : containers_)
+        if (!c.is_sidecar && c.state == Container::State::Ended && c.exit_code != 0) return c.reason;
+      return "Error";
   }
   return {};
 }
@@ -570,7 +716,7 @@ json::Value Pod::describe() const {
     json::Value& item = containers.append(json::Object());
     item.set("name", c.spec->name);
     item.set("image", c.spec->image);
-    item.set("init", c.is_init);
+    item.set("init", c.is_init || c.is_sidecar);
     item.set("state", c.state == Container::State::Waiting   ? "waiting"
                       : c.state == Container::State::Running ? "running"
                                                              : "terminated");

@@ -44,7 +44,7 @@ class Pod {
   Pod(const Pod&) = delete;
 
   void start();
-  // Ends all containers, first asking them, as the grace period says; then calls.
+  // Ends all containers, first asking them, as the grace period says, sidecars after the others; then calls.
   void stop(std::function<void()> stopped);
 
   const kube::Metadata& metadata() const { return metadata_; }
@@ -66,14 +66,24 @@ class Pod {
   Result<> make_volumes();
   Result<Variables> variables_of(const kube::Container& container) const;
   Result<LaunchRequest> request_for(Container& container);
+  std::shared_ptr<Cgroup> limits_for(const Container& container, const std::string& id);
+  void end_limits(Container& container);
   void begin_next();
   void begin(Container& container);
   void cannot_begin(Container& container, const std::string& why);
   void ended(Container& container, int status);
-  void end(Container& container, const std::string& why);
+  void end(Container& container, const std::string& why, std::optional<kube::Seconds> grace = {});
+  void end_sidecars();
+  bool mains_have_ended() const;
   void kill_container(Container& container, int signal);
   void restart_later(Container& container);
+  void begin_hook(Container& container, const kube::Hook& hook, std::chrono::milliseconds patience,
+                  std::function<void(bool, const std::string&)> done);
+  void end_hook(Container& container);
+  void running(Container& container);
   void begin_probes(Container& container);
+  ProbeTarget target_of(const Container& container, const kube::Probe& probe) const;
+  static std::vector<std::string> cgroups_of(const Container& container);
   void watch_container(Container& container);
   void end_probes(Container& container);
   void probed(Container& container, int which, bool good, const std::string& what);
@@ -89,7 +99,7 @@ class Pod {
   std::shared_ptr<const Network> network_;
   std::list<Container> containers_;  // init containers first
   std::function<void()> when_stopped_;
-  bool stopping_ = false, stopped_ = false, failed_ = false;
+  bool stopping_ = false, stopped_ = false, failed_ = false, said_no_limits_ = false;
   const std::chrono::system_clock::time_point made_ = std::chrono::system_clock::now();
 };
 

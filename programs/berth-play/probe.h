@@ -19,6 +19,8 @@ struct ProbeTarget {
   std::vector<std::string> words;  // for a command: what to run
   std::vector<std::pair<std::string, std::string>> environment;
   int network = -1;
+  std::vector<std::string> cgroups;  // as for spawn
+  bool any_status = false;           // whatever an HTTP server answers is well
 };
 
 // Does a probe again and again, as it says, until it goes.
@@ -50,9 +52,10 @@ class Prober {
 };
 
 // Starts a process in a network namespace (-1: this one's), in a session of its own, which ends with this process.
-// `output` and `errors` become its standard streams; -1: nothing is read or written. Fails with System.
+// `output` and `errors` become its standard streams; -1: nothing is read or written. It goes into the control groups to
+// whose files `cgroups` are the paths. Fails with System.
 Result<pid_t> spawn(const std::vector<std::string>& words,
                     const std::vector<std::pair<std::string, std::string>>& environment, int network, int output,
-                    int errors);
+                    int errors, const std::vector<std::string>& cgroups);
 
 }  // namespace berth::play

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "container/cgroup.h"
 #include "container/node.h"
 #include "container/process.h"
 
@@ -125,6 +126,10 @@ void clean_left_behind(const std::string& folder) {
       static_cast<void>(container::capture_process(
           {runtime, "--root", folder + "/runtime", "delete", "--force", entry.path().filename()}));
     }
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(folder + "/cgroups", error)) {
+    const std::string name = entry.path().filename();
+    static_cast<void>(container::remove_cgroup("/berth-play/" + name, name));
   }
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     if (entry.path().filename() != "lock") std::filesystem::remove_all(entry.path(), error);

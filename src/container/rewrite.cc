@@ -117,9 +117,7 @@ std::optional<u64> memory_limit(const json::Value& config) {
   const auto limit = at->integer();
   // Without a limit engines write -1, 0 or the largest number.
   if (!limit || *limit <= 0 || *limit >= (i64{1} << 60)) return std::nullopt;
-  // A little more: who asks for what the container can never have is refused, but who uses it all is the kernel's to
-  // end, and reported as out of memory, as a native program is.
-  return static_cast<u64>(*limit + std::max<i64>(*limit / 16, 1 << 20));
+  return guest_memory_for(static_cast<u64>(*limit));
 }
 
 void allow_system_calls(json::Value& config) {
@@ -166,6 +164,8 @@ std::string mount_berth(json::Value& config, const std::string& berth, const std
 }
 
 }  // namespace
+
+u64 guest_memory_for(u64 limit) { return limit + std::max<u64>(limit / 16, 1 << 20); }
 
 size_t command_position(const std::vector<std::string>& args) {
   return args.size() > 2 && args[1] == "--" && contains(kInits, args[0]) ? 2 : 0;

@@ -25,6 +25,10 @@ struct Rewritten {
   Launcher launcher;
 };
 
+// The most memory for a guest within a limit that the kernel keeps: a little more, so that who asks for what it can
+// never have is refused, but who uses all that there is is ended as out of memory, as a native program is. Bytes.
+u64 guest_memory_for(u64 limit);
+
 // What follows "--" when a container is given a small init process of the engine's (podman run --init), else 0: the
 // place in a container's arguments where its own command is.
 size_t command_position(const std::vector<std::string>& args);

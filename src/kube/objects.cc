@@ -93,12 +93,17 @@ class Reader {
   u16 port(const json::Value& value, const std::string& path, bool may_be_zero = false);
   PortRef port_ref(const json::Value& value, const std::string& path);
   std::optional<Probe> probe(const json::Value& value, const std::string& path);
+  Probe action(const json::Value& value, const std::string& path, const char* others);
+  std::optional<Hook> hook(const json::Value& value, const std::string& path);
   EnvSource env_source(const json::Value& value, const std::string& path);
   Container container(const json::Value& value, const std::string& path);
   Volume volume(const json::Value& value, const std::string& path);
   PodSpec pod_spec(const json::Value& value, const std::string& path, RestartPolicy otherwise);
   Metadata metadata(const json::Value& value);
-  Pod pod_template(const json::Value& value, RestartPolicy otherwise);
+  Pod pod_template(const json::Value& spec, const std::string& path, RestartPolicy otherwise);
+  u32 count(const json::Value& spec, const std::string& path, const char* name, i64 otherwise);
+  Job job(const json::Value& spec, const Metadata& meta, const std::string& path);
+  CronJob cron_job(const json::Value& spec, const Metadata& meta);
   Service service(const json::Value& value);
   void resources(const json::Value& value, Container& out, const std::string& path);
   std::map<std::string, std::string> data(const json::Value& plain, const json::Value& coded, const char* name);
@@ -119,8 +124,8 @@ PortRef Reader::port_ref(const json::Value& value, const std::string& path) {
   return {port(value, path), {}};
 }
 
-std::optional<Probe> Reader::probe(const json::Value& value, const std::string& path) {
-  if (!value.is(json::Kind::Object)) return std::nullopt;
+// What a probe or hook does; `others` is what else it could be, for the message.
+Probe Reader::action(const json::Value& value, const std::string& path, const char* others) {
   Probe out;
   const json::Value &http = member(value, "httpGet"), &tcp = member(value, "tcpSocket"), &exec = member(value, "exec");
   if (http.is(json::Kind::Object)) {
@@ -138,8 +143,14 @@ std::optional<Probe> Reader::probe(const json::Value& value, const std::string& 
     out.command = texts(member(exec, "command"));
     if (out.command.empty()) wrong(path + ".exec.command is required");
   } else {
-    wrong(path + " needs one of httpGet, tcpSocket and exec");
+    wrong(path + " needs one of httpGet, tcpSocket" + others);
   }
+  return out;
+}
+
+std::optional<Probe> Reader::probe(const json::Value& value, const std::string& path) {
+  if (!value.is(json::Kind::Object)) return std::nullopt;
+  Probe out = action(value, path, " and exec");
   auto seconds = [&](const char* name, i64 otherwise, i64 least) {
     const i64 n = number(value, name, otherwise);
     if (n < least || n > 1'000'000) wrong(path + "." + name + " must be at least " + std::to_string(least));
@@ -150,7 +161,18 @@ std::optional<Probe> Reader::probe(const json::Value& value, const std::string& 
   out.timeout = Seconds(seconds("timeoutSeconds", 1, 1));
   out.successes = static_cast<u32>(seconds("successThreshold", 1, 1));
   out.failures = static_cast<u32>(seconds("failureThreshold", 3, 1));
+  if (value.find("terminationGracePeriodSeconds")) out.grace = Seconds(seconds("terminationGracePeriodSeconds", 1, 1));
   return out;
+}
+
+std::optional<Hook> Reader::hook(const json::Value& value, const std::string& path) {
+  if (!value.is(json::Kind::Object)) return std::nullopt;
+  if (const json::Value& sleep = member(value, "sleep"); sleep.is(json::Kind::Object)) {
+    const i64 n = number(sleep, "seconds", -1);
+    if (n < 0 || n > 1'000'000) wrong(path + ".sleep.seconds must be at least 0");
+    return Hook{{}, Seconds(n)};
+  }
+  return Hook{action(value, path, ", exec and sleep"), std::nullopt};
 }
 
 EnvSource Reader::env_source(const json::Value& value, const std::string& path) {
@@ -236,6 +258,9 @@ Container Reader::container(const json::Value& value, const std::string& path) {
   out.liveness = probe(member(value, "livenessProbe"), path + ".livenessProbe");
   out.readiness = probe(member(value, "readinessProbe"), path + ".readinessProbe");
   out.startup = probe(member(value, "startupProbe"), path + ".startupProbe");
+  const json::Value& lifecycle = member(value, "lifecycle");
+  out.post_start = hook(member(lifecycle, "postStart"), path + ".lifecycle.postStart");
+  out.pre_stop = hook(member(lifecycle, "preStop"), path + ".lifecycle.preStop");
   resources(member(value, "resources"), out, path + ".resources");
   const json::Value& security = member(value, "securityContext");
   out.read_only_root = flag(security, "readOnlyRootFilesystem");
@@ -284,7 +309,17 @@ PodSpec Reader::pod_spec(const json::Value& value, const std::string& path, Rest
        {std::pair{"initContainers", &out.init_containers}, std::pair{"containers", &out.containers}}) {
     const json::Array& list = member(value, name).items();
     for (size_t i = 0; i < list.size(); ++i) {
-      to->push_back(container(list[i], path + "." + name + "[" + std::to_string(i) + "]"));
+      const std::string at = path + "." + name + "[" + std::to_string(i) + "]";
+      to->push_back(container(list[i], at));
+      if (const std::string restart = text(list[i], "restartPolicy"); !restart.empty()) {
+        to->back().is_sidecar = restart == "Always" && to == &out.init_containers;
+        if (!to->back().is_sidecar)
+          wrong(at + ".restartPolicy takes Always alone, which makes a sidecar of an init container");
+      }
+      const Container& added = to->back();
+      if (to == &out.init_containers && !added.is_sidecar &&
+          (added.liveness || added.readiness || added.startup || added.post_start || added.pre_stop))
+        wrong(at + ": init containers have no probes and no lifecycle, unless they stay (restartPolicy: Always)");
       if (!names.insert(to->back().name).second) wrong(path + ": two containers are called " + to->back().name);
     }
   }
@@ -334,9 +369,58 @@ Metadata Reader::metadata(const json::Value& value) {
   return out;
 }
 
-Pod Reader::pod_template(const json::Value& value, RestartPolicy otherwise) {
-  const json::Value& from = member(member(value, "spec"), "template");
-  return {metadata(from), pod_spec(member(from, "spec"), "spec.template.spec", otherwise)};
+Pod Reader::pod_template(const json::Value& spec, const std::string& path, RestartPolicy otherwise) {
+  const json::Value& from = member(spec, "template");
+  return {metadata(from), pod_spec(member(from, "spec"), path + ".template.spec", otherwise)};
+}
+
+u32 Reader::count(const json::Value& spec, const std::string& path, const char* name, i64 otherwise) {
+  const i64 n = number(spec, name, otherwise);
+  if (n < 0 || n > 1000) wrong(path + "." + name + " must be between 0 and 1000");
+  return static_cast<u32>(n);
+}
+
+Job Reader::job(const json::Value& spec, const Metadata& meta, const std::string& path) {
+  Job out{meta,
+          count(spec, path, "completions", 1),
+          count(spec, path, "parallelism", 1),
+          count(spec, path, "backoffLimit", 6),
+          {},
+          pod_template(spec, path, RestartPolicy::Always)};
+  if (const auto seconds = member(spec, "activeDeadlineSeconds").integer()) {
+    if (*seconds < 1) wrong(path + ".activeDeadlineSeconds must be at least 1");
+    out.most_active = Seconds(*seconds);
+  }
+  if (out.pod.spec.restart == RestartPolicy::Always)
+    wrong(path + ".template.spec.restartPolicy must be OnFailure or Never");
+  return out;
+}
+
+CronJob Reader::cron_job(const json::Value& spec, const Metadata& meta) {
+  CronJob out;
+  out.metadata = meta;
+  if (auto schedule = parse_schedule(text(spec, "schedule"))) {
+    out.schedule = *schedule;
+  } else {
+    wrong("spec.schedule: " + schedule.error().detail());
+  }
+  out.time_zone = text(spec, "timeZone");
+  out.suspended = flag(spec, "suspend");
+  const std::string concurrency = text(spec, "concurrencyPolicy");
+  if (concurrency == "Forbid") {
+    out.concurrency = Concurrency::Forbid;
+  } else if (concurrency == "Replace") {
+    out.concurrency = Concurrency::Replace;
+  } else if (!concurrency.empty() && concurrency != "Allow") {
+    wrong("spec.concurrencyPolicy takes Allow, Forbid or Replace, not " + concurrency);
+  }
+  if (const auto seconds = member(spec, "startingDeadlineSeconds").integer())
+    out.most_late = Seconds(std::max<i64>(*seconds, 0));
+  out.kept_succeeded = count(spec, "spec", "successfulJobsHistoryLimit", 3);
+  out.kept_failed = count(spec, "spec", "failedJobsHistoryLimit", 1);
+  const json::Value& from = member(spec, "jobTemplate");
+  out.job = job(member(from, "spec"), metadata(from), "spec.jobTemplate.spec");
+  return out;
 }
 
 Service Reader::service(const json::Value& value) {
@@ -400,26 +484,21 @@ void Reader::read(const Document& document, const json::Value& value) {
   if (!is_label(meta.name, 253))
     wrong("metadata.name: \"" + meta.name + "\" is no name of lower case letters, digits, - and .");
   const json::Value& spec = member(value, "spec");
-  auto count = [&](const char* name, i64 otherwise) {
-    const i64 n = number(spec, name, otherwise);
-    if (n < 0 || n > 1000) wrong(std::string("spec.") + name + " must be between 0 and 1000");
-    return static_cast<u32>(n);
-  };
   if (kind == "Pod") {
     out_.pods.push_back({meta, pod_spec(spec, "spec", RestartPolicy::Always)});
   } else if (kind == "Deployment") {
-    Deployment d{meta, count("replicas", 1), map_of(member(member(spec, "selector"), "matchLabels")),
-                 pod_template(value, RestartPolicy::Always)};
+    Deployment d{meta, count(spec, "spec", "replicas", 1), map_of(member(member(spec, "selector"), "matchLabels")),
+                 pod_template(spec, "spec", RestartPolicy::Always)};
     if (d.selector.empty()) wrong("spec.selector.matchLabels is required");
     if (!matches(d.selector, d.pod.metadata.labels)) wrong("`selector` does not match template `labels`");
     if (d.pod.spec.restart != RestartPolicy::Always) wrong("spec.template.spec.restartPolicy must be Always");
     out_.deployments.push_back(std::move(d));
   } else if (kind == "Job") {
-    Job job{meta, count("completions", 1), count("parallelism", 1), count("backoffLimit", 6),
-            pod_template(value, RestartPolicy::Always)};
-    if (job.pod.spec.restart == RestartPolicy::Always)
-      wrong("spec.template.spec.restartPolicy must be OnFailure or Never");
-    out_.jobs.push_back(std::move(job));
+    out_.jobs.push_back(job(spec, meta, "spec"));
+  } else if (kind == "CronJob") {
+    // Jobs are called by it and the time.
+    if (meta.name.size() > 52) wrong("metadata.name has more than 52 characters");
+    out_.cron_jobs.push_back(cron_job(spec, meta));
   } else if (kind == "Service") {
     out_.services.push_back(service(value));
   } else if (kind == "ConfigMap") {
@@ -509,6 +588,7 @@ Result<Application> read_application(const std::vector<Document>& documents) {
   check_names(out.pods, "Pod", errors);
   check_names(out.deployments, "Deployment", errors);
   check_names(out.jobs, "Job", errors);
+  check_names(out.cron_jobs, "CronJob", errors);
   check_names(out.services, "Service", errors);
   check_names(out.config_maps, "ConfigMap", errors);
   check_names(out.secrets, "Secret", errors);

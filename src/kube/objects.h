@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "kube/schedule.h"
 #include "kube/yaml.h"
 
 namespace berth::kube {
@@ -35,6 +36,13 @@ struct Probe {
   std::vector<std::string> command;
   Seconds delay{0}, period{10}, timeout{1};
   u32 successes = 1, failures = 3;
+  std::optional<Seconds> grace;  // instead of the pod's, where it ends the container
+};
+
+// What is done when a container has started, or before it is ended.
+struct Hook {
+  Probe action;                  // its times do not count
+  std::optional<Seconds> sleep;  // or else just that
 };
 
 // Where an environment variable's value comes from.
@@ -76,9 +84,11 @@ struct Container {
   std::vector<ContainerPort> ports;
   std::vector<VolumeMount> mounts;
   std::optional<Probe> liveness, readiness, startup;
+  std::optional<Hook> post_start, pre_stop;
   std::optional<u64> memory_limit;  // bytes
   std::optional<u64> cpu_limit;     // thousandths of a processor
   bool read_only_root = false;
+  bool is_sidecar = false;  // an init container that stays
   std::optional<i64> user, group;
 };
 
@@ -115,7 +125,19 @@ struct Deployment {
 struct Job {
   Metadata metadata;
   u32 completions = 1, parallelism = 1, backoff_limit = 6;
+  std::optional<Seconds> most_active;  // activeDeadlineSeconds
   Pod pod;
+};
+enum class Concurrency : u8 { Allow, Forbid, Replace };
+struct CronJob {
+  Metadata metadata;
+  Schedule schedule;
+  std::string time_zone;  // empty: this machine's
+  bool suspended = false;
+  Concurrency concurrency = Concurrency::Allow;
+  std::optional<Seconds> most_late;
+  u32 kept_succeeded = 3, kept_failed = 1;
+  Job job;  // without a name
 };
 struct ServicePort {
   std::string name;
@@ -145,6 +167,7 @@ struct Application {
   std::vector<Pod> pods;
   std::vector<Deployment> deployments;
   std::vector<Job> jobs;
+  std::vector<CronJob> cron_jobs;
   std::vector<Service> services;
   std::vector<ConfigMap> config_maps;
   std::vector<Secret> secrets;

@@ -69,9 +69,9 @@ TEST(Application, NamesUnknownAndMistypedFields) {
   EXPECT_NE(error_of("apiVersion: v1\nkind: Podd\nmetadata: {name: a}\n").find("kind Podd"), std::string::npos);
   EXPECT_NE(error_of(std::string(kPod) + "    volumeMounts: [{name: none, mountPath: /x}]\n").find("volume \"none\""),
             std::string::npos);
-  const auto app = read(std::string(kPod) + "    lifecycle: {preStop: {exec: {command: [x]}}}\n");
+  const auto app = read(std::string(kPod) + "    tty: true\n");
   ASSERT_TRUE(app);
-  EXPECT_EQ(app->warnings.at(0), "app.yaml, line 1, Pod a: field \"spec.containers[0].lifecycle\" has no effect here");
+  EXPECT_EQ(app->warnings.at(0), "app.yaml, line 1, Pod a: field \"spec.containers[0].tty\" has no effect here");
 }
 
 TEST(Application, DecodesSecretsAndRefusesWhatIsNone) {
@@ -97,6 +97,50 @@ TEST(Application, ReadsProbesPortsAndLimits) {
   EXPECT_EQ(c.cpu_limit, 500u);
   EXPECT_NE(error_of(std::string(kPod) + "    livenessProbe: {periodSeconds: 1}\n").find("needs one of"),
             std::string::npos);
+}
+
+TEST(Application, ReadsHooksAndSidecars) {
+  const auto app = read(std::string(kPod) +
+                        "    lifecycle: {postStart: {httpGet: {path: up, port: 80}}, preStop: {sleep: {seconds: 5}}}\n"
+                        "    livenessProbe: {tcpSocket: {port: 80}, terminationGracePeriodSeconds: 3}\n"
+                        "  initContainers: [{name: side, image: x:1, restartPolicy: Always}, {name: i, image: x:1}]\n");
+  ASSERT_TRUE(app) << app.error().detail();
+  const PodSpec& spec = app->pods[0].spec;
+  EXPECT_EQ(spec.containers[0].post_start->action.path, "/up");
+  EXPECT_EQ(spec.containers[0].pre_stop->sleep, Seconds(5));
+  EXPECT_EQ(spec.containers[0].liveness->grace, Seconds(3));
+  EXPECT_TRUE(spec.init_containers[0].is_sidecar);
+  EXPECT_FALSE(spec.init_containers[1].is_sidecar);
+  EXPECT_NE(error_of(std::string(kPod) + "    lifecycle: {preStop: {}}\n").find("preStop needs one of"),
+            std::string::npos);
+  EXPECT_NE(error_of(std::string(kPod) + "    restartPolicy: Always\n").find("makes a sidecar"), std::string::npos);
+}
+
+TEST(Application, ReadsCronJobs) {
+  const std::string text = R"(apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 3 * * *"
+  concurrencyPolicy: Forbid
+  jobTemplate:
+    spec:
+      activeDeadlineSeconds: 60
+      template: {spec: {restartPolicy: Never, containers: [{name: a, image: x:1}]}}
+)";
+  const auto app = read(text);
+  ASSERT_TRUE(app) << app.error().detail();
+  const CronJob& job = app->cron_jobs.at(0);
+  EXPECT_TRUE(job.schedule.hours[3]);
+  EXPECT_EQ(job.concurrency, Concurrency::Forbid);
+  EXPECT_EQ(job.job.most_active, Seconds(60));
+  EXPECT_EQ(job.kept_succeeded, 3u);
+  std::string wrong = text;
+  wrong.replace(wrong.find("0 3"), 3, "0 X");
+  EXPECT_NE(error_of(wrong).find("spec.schedule: hour \"X\""), std::string::npos) << error_of(wrong);
+  wrong = text;
+  wrong.replace(wrong.find("Never"), 5, "Always");
+  EXPECT_NE(error_of(wrong).find("jobTemplate.spec.template.spec.restartPolicy"), std::string::npos);
 }
 
 TEST(Quantity, HasBinaryAndDecimalSuffixes) {

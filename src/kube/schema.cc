@@ -66,7 +66,14 @@ constexpr Field kProbe[] = {{"httpGet", Type::Object, kHttpGet},   {"tcpSocket",
                             {"exec", Type::Object, kExec},         {"grpc", Type::Unused},
                             {"initialDelaySeconds", Type::Number}, {"periodSeconds", Type::Number},
                             {"timeoutSeconds", Type::Number},      {"successThreshold", Type::Number},
-                            {"failureThreshold", Type::Number},    {"terminationGracePeriodSeconds", Type::Unused}};
+                            {"failureThreshold", Type::Number},    {"terminationGracePeriodSeconds", Type::Number}};
+constexpr Field kSleep[] = {{"seconds", Type::Number}};
+constexpr Field kHook[] = {{"httpGet", Type::Object, kHttpGet},
+                           {"tcpSocket", Type::Object, kTcpSocket},
+                           {"exec", Type::Object, kExec},
+                           {"sleep", Type::Object, kSleep}};
+constexpr Field kLifecycle[] = {
+    {"postStart", Type::Object, kHook}, {"preStop", Type::Object, kHook}, {"stopSignal", Type::Unused}};
 constexpr Field kResources[] = {{"limits", Type::Any}, {"requests", Type::Any}, {"claims", Type::Unused}};
 constexpr Field kVolumeMount[] = {{"name", Type::Text},
                                   {"mountPath", Type::Text},
@@ -101,8 +108,8 @@ constexpr Field kContainer[] = {{"name", Type::Text},
                                 {"livenessProbe", Type::Object, kProbe},
                                 {"readinessProbe", Type::Object, kProbe},
                                 {"startupProbe", Type::Object, kProbe},
-                                {"lifecycle", Type::Unused},
-                                {"restartPolicy", Type::Unused},
+                                {"lifecycle", Type::Object, kLifecycle},
+                                {"restartPolicy", Type::Text},
                                 {"securityContext", Type::Object, kContainerSecurity},
                                 {"stdin", Type::Unused},
                                 {"stdinOnce", Type::Unused},
@@ -182,7 +189,7 @@ constexpr Field kJobSpec[] = {{"template", Type::Object, kTemplate},
                               {"completions", Type::Number},
                               {"parallelism", Type::Number},
                               {"backoffLimit", Type::Number},
-                              {"activeDeadlineSeconds", Type::Unused},
+                              {"activeDeadlineSeconds", Type::Number},
                               {"ttlSecondsAfterFinished", Type::Any},
                               {"completionMode", Type::Unused},
                               {"suspend", Type::Unused},
@@ -190,6 +197,15 @@ constexpr Field kJobSpec[] = {{"template", Type::Object, kTemplate},
                               {"manualSelector", Type::Any},
                               {"podFailurePolicy", Type::Unused},
                               {"podReplacementPolicy", Type::Any}};
+constexpr Field kJobTemplate[] = {{"metadata", Type::Object, kMetadata}, {"spec", Type::Object, kJobSpec}};
+constexpr Field kCronJobSpec[] = {{"schedule", Type::Text},
+                                  {"timeZone", Type::Text},
+                                  {"suspend", Type::Bool},
+                                  {"concurrencyPolicy", Type::Text},
+                                  {"startingDeadlineSeconds", Type::Number},
+                                  {"successfulJobsHistoryLimit", Type::Number},
+                                  {"failedJobsHistoryLimit", Type::Number},
+                                  {"jobTemplate", Type::Object, kJobTemplate}};
 constexpr Field kServicePort[] = {
     {"name", Type::Text},       {"port", Type::Number},   {"targetPort", Type::TextOrNumber},
     {"nodePort", Type::Number}, {"protocol", Type::Text}, {"appProtocol", Type::Any}};
@@ -221,6 +237,11 @@ constexpr Field kJob[] = {{"apiVersion", Type::Text},
                           {"metadata", Type::Object, kMetadata},
                           {"spec", Type::Object, kJobSpec},
                           {"status", Type::Any}};
+constexpr Field kCronJob[] = {{"apiVersion", Type::Text},
+                              {"kind", Type::Text},
+                              {"metadata", Type::Object, kMetadata},
+                              {"spec", Type::Object, kCronJobSpec},
+                              {"status", Type::Any}};
 constexpr Field kService[] = {{"apiVersion", Type::Text},
                               {"kind", Type::Text},
                               {"metadata", Type::Object, kMetadata},
@@ -243,13 +264,10 @@ struct Kind {
   std::string_view name, version;
   std::span<const Field> fields;
 };
-constexpr Kind kKinds[] = {{"Pod", "v1", kPod},
-                           {"Deployment", "apps/v1", kDeployment},
-                           {"Job", "batch/v1", kJob},
-                           {"Service", "v1", kService},
-                           {"ConfigMap", "v1", kConfigMap},
-                           {"Secret", "v1", kSecret},
-                           {"PersistentVolumeClaim", "v1", kClaim}};
+constexpr Kind kKinds[] = {{"Pod", "v1", kPod},         {"Deployment", "apps/v1", kDeployment},
+                           {"Job", "batch/v1", kJob},   {"CronJob", "batch/v1", kCronJob},
+                           {"Service", "v1", kService}, {"ConfigMap", "v1", kConfigMap},
+                           {"Secret", "v1", kSecret},   {"PersistentVolumeClaim", "v1", kClaim}};
 constexpr std::string_view kForClusters[] = {"Namespace",
                                              "RuntimeClass",
                                              "HorizontalPodAutoscaler",
@@ -263,7 +281,6 @@ constexpr std::string_view kForClusters[] = {"Namespace",
                                              "Ingress",
                                              "LimitRange",
                                              "ResourceQuota",
-                                             "CronJob",
                                              "PriorityClass",
                                              "StorageClass"};
 

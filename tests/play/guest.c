@@ -37,6 +37,35 @@ static int put(const char* path, const char* text) {
   return 0;
 }
 
+// Takes and fills so many MiB.
+static int take(int mib) {
+  for (int i = 0; i < mib; ++i) {
+    char* part = malloc(1 << 20);
+    if (!part) {
+      printf("refused after %d\n", i);
+      return 1;
+    }
+    memset(part, i + 1, 1 << 20);
+    *(volatile char*)part = 1;
+  }
+  printf("took %d\n", mib);
+  return 0;
+}
+
+// Computes until so many ms have gone by; how often it got round.
+static int spin(int ms) {
+  struct timespec begin, now;
+  unsigned long rounds = 0;
+  clock_gettime(CLOCK_MONOTONIC, &begin);
+  do {
+    for (volatile int i = 0; i < 1000; ++i) continue;
+    ++rounds;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  } while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < ms);
+  printf("rounds %lu\n", rounds);
+  return 0;
+}
+
 static void nap(int ms) {
   struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
   nanosleep(&t, NULL);
@@ -109,6 +138,10 @@ int main(int argc, char** argv) {
       code |= show(word);
     } else if (!strcmp(command, "put")) {
       code |= put(word, second);
+    } else if (!strcmp(command, "take")) {
+      code |= take(atoi(word));
+    } else if (!strcmp(command, "spin")) {
+      code |= spin(atoi(word));
     } else if (!strcmp(command, "sleep")) {
       nap(atoi(word));
     } else if (!strcmp(command, "exit")) {

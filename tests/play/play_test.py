@@ -356,6 +356,145 @@ spec:
     assert not cgroups, cgroups
 
 
+def limits(m):
+    """Memory and processor limits of WebAssembly and of Linux programs, as the kernel keeps them."""
+    if os.geteuid() != 0:
+        text = pod("big", ["take", "90"], container="    resources: {limits: {memory: 64Mi}}\n")
+        assert "refused after" in m.play(text, code=1)
+        skip("only growth beyond a limit is refused for others than root; run the tests as root")
+    hungry = "    resources: {limits: {memory: 64Mi}}\n"
+    for image, args in linux_and_wasm(m):
+        name = m.begin(pod("big", [*args, "take", "90"], image=image, container=hungry) +
+                       pod("fits", [*args, "take", "30"], image=image, container=hungry) + pod("stays", ["sleep", "100000"]))
+        wait_until(lambda: len(m.pods(name)) == 3 and all(p["status"] not in ("Running", "ContainerCreating")
+                                                          for p in m.pods(name)[:2]), f"the end: {m('ps')}")
+        by_name = {p["name"]: p for p in m.pods(name)}
+        big = by_name["big"]["containers"][0]
+        assert (big["reason"], big["exitCode"], by_name["big"]["status"]) == ("OOMKilled", 137, "OOMKilled"), (image, big)
+        assert by_name["fits"]["status"] == "Completed", m("logs", "fits")
+        m.stop(name)
+    # A tenth of a processor, beside one without a limit.
+    for image, args in linux_and_wasm(m):
+        slow = "    resources: {limits: {cpu: 100m}}\n"
+        name = m.begin(pod("slow", [*args, "spin", "100000"], image=image, container=slow))
+        wait_until(lambda: m.pods(name) and m.pods(name)[0]["status"] == "Running", "the start")
+        container = m.pods(name)[0]["containers"][0]
+        before = time.monotonic(), container["cpuMicroseconds"]
+        time.sleep(2)
+        used = (m.pods(name)[0]["containers"][0]["cpuMicroseconds"] - before[1]) / 1e6 / (time.monotonic() - before[0])
+        assert used < 0.2, f"{image} took {used:.2f} of a processor"
+        m.stop(name)
+    left = [path for path in Path("/sys/fs/cgroup").glob("*/berth-play/*") if path.is_dir() and "app" in path.name]
+    assert not left, left
+
+
+def linux_and_wasm(m):
+    """(image, words before the arguments), of the guest as WebAssembly, and as a Linux program where there is runc."""
+    yield "localhost/guest:1", []
+    runtime = shutil.which("runc", path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if runtime:
+        m.environment["BERTH_OCI_RUNTIME"] = runtime
+        if not (m.folder / "guest").exists():
+            m.compile("guest", "-static", "-Wno-unused-command-line-argument")
+            m("image", "load", "-i", linux_image(m.folder, m.folder / "guest", "localhost/linux:1"))
+        yield "localhost/linux:1", []
+
+
+def hooks(m):
+    """postStart, before which nothing is ready; preStop, before SIGTERM and within the grace; sidecars."""
+    shared = "    volumeMounts: [{name: e, mountPath: /e}]\n"
+    volume = "  volumes: [{name: e, hostPath: {path: %s}}]\n" % m.folder
+    wasm = ["/guest.wasm"]
+
+    def hook(*words):
+        return "{exec: {command: [" + ", ".join(json.dumps(word) for word in [*wasm, *words]) + "]}}"
+    name = m.begin(pod("hooked", ["sleep", "100000"], policy="Always", more=volume, container=shared + (
+        f"    lifecycle: {{postStart: {hook('sleep', '500', 'and', 'put', '/e/began', 'x')}, "
+        f"preStop: {hook('put', '/e/ending', 'x')}}}\n")))
+    wait_until(lambda: m.pods(name) and m.pods(name)[0]["containers"][0]["state"] == "running", "the start")
+    assert m.pods(name)[0]["ready"] == (m.folder / "began").exists()
+    wait_until(lambda: m.pods(name)[0]["ready"], "postStart")
+    assert (m.folder / "began").exists() and not (m.folder / "ending").exists()
+    m.stop(name)
+    assert (m.folder / "ending").exists()
+    # A hook that fails ends the container; one that takes too long is not waited for.
+    name = m.begin(pod("fails", ["sleep", "100000"], container=f"    lifecycle: {{postStart: {hook('exit', '3')}}}\n"))
+    wait_until(lambda: m.app(name) is None, "the end")
+    name = m.begin(pod("slow", ["sleep", "100000"], container="    lifecycle: {preStop: {sleep: {seconds: 60}}}\n").replace(
+        "PeriodSeconds: 3", "PeriodSeconds: 1"))
+    wait_until(lambda: m.pods(name) and m.pods(name)[0]["ready"], "the start")
+    began = time.monotonic()
+    m.stop(name)
+    assert 0.9 < time.monotonic() - began < 10, time.monotonic() - began
+    # A sidecar is there before the others, and ends after them.
+    out = m.play(pod("main", ["show", "/e/beside", "and", "say", "main ends"], more=volume + """  initContainers:
+  - name: beside
+    image: localhost/guest:1
+    restartPolicy: Always
+    args: [put, /e/beside, "there", and, say, beside, and, sleep, "600000"]
+    volumeMounts: [{name: e, mountPath: /e}]
+    startupProbe: {exec: {command: [/guest.wasm, show, /e/beside]}, periodSeconds: 1}
+  - {name: next, image: localhost/guest:1, args: [say, next]}
+""", container=shared))
+    lines = out.splitlines()
+    assert lines.index("main | next") < lines.index("main | /e/beside: there") < lines.index("main | main ends"), out
+
+
+def crons(m):
+    """CronJobs: when their time comes, one after the other, and only so many are kept."""
+    text = """apiVersion: batch/v1
+kind: CronJob
+metadata: {name: ticks}
+spec:
+  schedule: "@every 1s"
+  concurrencyPolicy: %s
+  successfulJobsHistoryLimit: 1
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          terminationGracePeriodSeconds: 0
+          restartPolicy: Never
+          containers: [{name: main, image: localhost/guest:1, args: [%s]}]
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 3 * * *"
+  timeZone: Etc/UTC
+  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: localhost/guest:1}]}}}}
+"""
+    name = m.begin(text % ("Allow", "say, tick"))
+    seen = set()
+
+    def jobs():
+        found = [job["name"] for job in m.app(name)["jobs"]]
+        seen.update(found)
+        return found
+    wait_until(lambda: jobs() is not None and len(seen) >= 4, "four jobs")
+    wait_until(lambda: len([j for j in m.app(name)["jobs"] if j["status"] == "Complete"]) == 1 and len(m.pods(name)) <= 2,
+               f"old jobs to go: {m('ps')}")
+    assert "tick" in m("logs", wait_until(lambda: [p for p in m.pods(name) if p["status"] == "Completed"], "one")[0]["name"],
+                       code=None)
+    table = m("ps")
+    assert "cronjob nightly: next at " in table and " 03:00:00" in subprocess.run(
+        [m.berth, "ps"], env=m.environment | {"TZ": "UTC"}, capture_output=True, text=True).stdout, table
+    m.stop(name)
+    name = m.begin(text % ("Forbid", 'sleep, "600000"'))
+    wait_until(lambda: len(m.app(name)["jobs"]) == 1, "a job")
+    time.sleep(2.5)
+    assert len(m.app(name)["jobs"]) == 1
+    m.stop(name)
+    name = m.begin(text % ("Replace", 'sleep, "600000"'))
+    first = wait_until(lambda: m.app(name)["jobs"], "a job")[0]["name"]
+    wait_until(lambda: [j["name"] for j in m.app(name)["jobs"]] not in ([], [first]) and len(m.pods(name)) <= 2, "the next")
+    assert first not in [j["name"] for j in m.app(name)["jobs"]]
+    m.stop(name)
+    m.play((text % ("Allow", "say, x")).replace("Etc/UTC", "Mars/Base"), code=2)
+    assert 'timeZone "Mars/Base" is not known' in m.last.stderr, m.last.stderr
+
+
 def refusals(m):
     """What is wrong is said, all of it, before anything starts."""
     bad = pod("a", ["say", "x"]).replace("args:", "arguments:") + "apiVersion: v1\nkind: Sevrice\nmetadata: {name: s}\n"
@@ -380,7 +519,8 @@ def refusals(m):
 
 def killed(m):
     """kill -9 of the process that plays: what it ran ends, and the next one starts as if nothing had been."""
-    text = pod("a", ["say", "up", "and", "sleep", "600000"], policy="Always")
+    text = pod("a", ["say", "up", "and", "sleep", "600000"], policy="Always",
+               container="    resources: {limits: {memory: 64Mi, cpu: 1}}\n")
     name = m.begin(text, "--name", "k")
     wait_until(lambda: "up" in m("logs", "a", code=None), "the pod")
     lock = str(m.folder / "run" / name / "lock")
@@ -395,9 +535,11 @@ def killed(m):
     assert m.begin(text, "--name", "k") == name
     wait_until(lambda: "up" in m("logs", "a", code=None), "the pod")
     m.stop(name)
+    left = [path for path in Path("/sys/fs/cgroup").glob("*/berth-play/k-a-*") if path.is_dir()]
+    assert not left, left
 
 
-CASES = {case.__name__: case for case in (pods, restarts, services, jobs, linux_sidecar, refusals, killed)}
+CASES = {case.__name__: case for case in (pods, restarts, services, jobs, linux_sidecar, limits, hooks, crons, refusals, killed)}
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="berth-play-") as name:
