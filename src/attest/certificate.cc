@@ -81,6 +81,8 @@ std::string reason_of(int error, const Certificate& at, Time time) {
              ", is not there, or is another's of that name";
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+      if (!is_signed_by(at, at))
+        return "the certificate " + at.subject() + " leads to no known root: it names itself as its issuer, and is not";
       return "the root " + at.subject() + " is none of the vendor's: its key has the digest " + to_hex(at.key_digest());
     default: return "the certificate " + at.subject() + " is not acceptable: " + X509_verify_cert_error_string(error);
   }

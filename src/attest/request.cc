@@ -34,8 +34,8 @@ bool is_certificate(std::span<const u8> der) {
   return certificate && p == der.data() + der.size();
 }
 
-// What Enarx puts beside evidence, within sequences of sequences: the processor's certificate, pairs of an address and the
-// revocation list from there, and Intel's information on the TCB with its chain.
+// What Enarx puts beside evidence, within sequences of sequences: the processor's certificate, pairs of an address and
+// the revocation list from there, and Intel's information on the TCB with its chain.
 void add_beside(Evidence& evidence, const DerElement& element, int depth = 0) {
   if (element.tag == kDerOctets || element.tag == kDerUtf8) {
     if (!element.content.empty() && element.content[0] == '{')

@@ -53,6 +53,20 @@ bool check_covered(Recorder& out, const char* name, const Chain& chain, const st
   return true;
 }
 
+// Whether there is nothing but certificates: a byte between them that was changed would go unnoticed else.
+bool is_only_certificates(std::string_view text) {
+  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----", kEnd = "-----END CERTIFICATE-----";
+  constexpr std::string_view kSpace{" \t\r\n\0", 5};
+  while (true) {
+    const size_t at = text.find_first_not_of(kSpace);
+    if (at == std::string_view::npos) return true;
+    text.remove_prefix(at);
+    const size_t end = text.find(kEnd);
+    if (!text.starts_with(kBegin) || end == std::string_view::npos) return false;
+    text.remove_prefix(end + kEnd.size());
+  }
+}
+
 // The certificate of the key that signed the quoting enclave's report, with its chain.
 std::optional<Certificate> check_pck(Recorder& out, const Sources& sources) {
   const Quote& quote = sources.quote;
@@ -61,6 +75,10 @@ std::optional<Certificate> check_pck(Recorder& out, const Sources& sources) {
     auto chain = Certificate::from_pem(text_of(quote.certification_data));
     if (!chain) {
       out.failed(kPckCheck, chain.error().detail());
+      return std::nullopt;
+    }
+    if (!is_only_certificates(text_of(quote.certification_data))) {
+      out.failed(kPckCheck, "there is something between the certificates of the quote");
       return std::nullopt;
     }
     pool = std::move(*chain);
