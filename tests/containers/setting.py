@@ -1,6 +1,7 @@
 """What the container tests share: programs that are looked for, guests that are built, bundles, and a mount namespace in
 which every runtime finds the cgroups that it knows."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -262,6 +263,14 @@ def main(cases, usage):
             raise
         finally:
             end_what_is_left(folder)
+            remove_parents()
+
+
+def remove_parents():
+    """Removes the cgroups that an engine was told to put its containers below, which are empty by then."""
+    for parent in Path("/sys/fs/cgroup").glob(f"**/berth-test-{os.getpid()}"):
+        with contextlib.suppress(OSError):
+            parent.rmdir()
 
 
 def end_what_is_left(folder):
