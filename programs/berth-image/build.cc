@@ -19,6 +19,8 @@
 #include "oci/problem.h"
 #include "oci/transfer.h"
 #include "os/file.h"
+#include "text/component_parser.h"
+#include "text/diagnostic.h"
 
 namespace berth::image {
 namespace {
@@ -172,6 +174,7 @@ Result<> Build::read_inputs() {
     plan_.environment.push_back(std::move(variable));
   }
   if (const auto entry = arguments_.value("--entrypoint")) plan_.entry = "/" + file_name(std::string(*entry));
+  if (plan_.entry.ends_with(".wat")) plan_.entry.replace(plan_.entry.size() - 3, 3, "wasm");
   if (plan_.entry.empty()) plan_.entry = plan_.modules.front().path;
   const auto entry = std::ranges::find(plan_.modules, plan_.entry, &oci::LayerFile::path);
   if (entry == plan_.modules.end())
@@ -264,11 +267,37 @@ Result<oci::Descriptor> Build::run() {
 
 }  // namespace
 
+namespace {
+
+// The binary form of text, a module's or a component's. Fails with a message that shows where it is wrong.
+Result<std::string> binary_of(const std::string& path, const std::string& source) {
+  std::vector<u8> binary;
+  if (auto module = text::parse_module(source)) {
+    binary = std::move(module->binary);
+  } else if (auto component = text::parse_component(source)) {
+    binary = std::move(component->binary);
+  } else {
+    const bool means_component = source.find("(component") != std::string::npos;
+    std::string message = text::render(path, source, means_component ? component.error() : module.error());
+    while (message.ends_with('\n')) message.pop_back();
+    return oci::problem(std::move(message));
+  }
+  return std::string(binary.begin(), binary.end());
+}
+
+}  // namespace
+
 Result<> add_module(const std::string& path, Plan& plan) {
   std::string contents = TRY(read_text(path));
-  if (!oci::is_module(contents) && !oci::is_component(contents)) {
-    return oci::problem(path + " is no WebAssembly module or component in binary form",
-                        path.ends_with(".wat") ? "`wat2wasm " + path + "` makes one of it" : "");
+  std::string name = file_name(path);
+  const bool is_binary = oci::is_module(contents) || oci::is_component(contents);
+  if (!is_binary && name.ends_with(".wat")) {
+    // Other engines run the binary form alone.
+    contents = TRY(binary_of(path, contents));
+    name.replace(name.size() - 3, 3, "wasm");
+  } else if (!is_binary) {
+    return oci::problem(path + " is no WebAssembly module or component",
+                        "their text form is taken from files named .wat");
   }
   // Components are the engine's matter where they are run.
   if (oci::is_module(contents)) {
@@ -276,7 +305,7 @@ Result<> add_module(const std::string& path, Plan& plan) {
     const Outcome outcome = TRY(run_program({berth, "validate", "--quiet", path}));
     if (outcome.exit_code != 0) return oci::problem(outcome.errors);
   }
-  plan.modules.push_back({"/" + file_name(path), std::move(contents), 0755, {}});
+  plan.modules.push_back({"/" + name, std::move(contents), 0755, {}});
   return {};
 }
 

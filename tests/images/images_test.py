@@ -180,6 +180,16 @@ listen = ["0.0.0.0:8080"]
     (m.folder / "text.wasm").write_text("(module)")
     (m.folder / "bad.wasm").write_bytes(b"\0asm\1\0\0\0\xff")
     m.fails("build", "-t", "bad", "text.wasm", says="is no WebAssembly module")
+    # Text becomes binary, of modules and of components.
+    (m.folder / "words.wat").write_text('(module (func (export "_start")))')
+    (m.folder / "parts.wat").write_text("(component (core module (func)))")
+    (m.folder / "wrong.wat").write_text("(module\n  (func (export))\n)")
+    m.image("build", "-t", "text:1", "--no-compile", "--entrypoint", "words.wat", "parts.wat", "words.wat")
+    module = m.image("unpack", "text:1")[0].strip()
+    assert module.endswith("/words.wasm") and open(module, "rb").read(8) == b"\0asm\1\0\0\0"
+    assert open(module.replace("words", "parts"), "rb").read(8) == b"\0asm\x0d\0\1\0"
+    m.image("rm", "text:1")
+    m.fails("build", "-t", "bad", "wrong.wat", says="wrong.wat:2:")
     m.fails("build", "-t", "bad", "bad.wasm", says="bad.wasm")
     for words, says in ((("app.wasm",), "the image has no name"), (("-t", "Bad", "app.wasm"), "names are lower case"),
                         (("-t", "x"), "no module was named"), (("-t", "x", "--entrypoint", "y", "app.wasm"), "none of"),
