@@ -275,6 +275,36 @@ def usage(folder):
     assert f"kernel-hashes=on,host-data={host_data}" in command and "confidential-guest-support=tee" in command, command
 
 
+def evidence(folder):
+    """Evidence of this machine: none, simulated, and a quote as Gramine gives it (of $BERTH_EVIDENCE, where that is)."""
+    attest = str(BERTH) + "-attest"
+    if not os.path.exists("/dev/sev-guest") and not os.path.exists("/dev/tdx_guest"):
+        assert "gives no evidence" in run(attest, "evidence", code=1).err
+    assert "no provider" in run(attest, "evidence", "--provider", "tpm", code=2).err
+    assert "hexadecimal" in run(attest, "evidence", "--nonce", "0", code=2).err
+    assert "simulated" in run(attest, "evidence", "--host-data", "00" * 32, code=2).err
+    made = run(attest, "evidence", "--provider", "simulated", "--nonce", "00ff", "--host-data", "11" * 32)
+    assert "INSECURE" in made.err
+    claims = broker_double.check_simulated(made.out, b"\x00\xff")
+    assert claims["host_data"] == "11" * 32 and claims["measurement"] == "00" * 48
+    (folder / "simulated").write_text(made.out)
+    assert "simulated" in run(attest, "verify", folder / "simulated", code=1).out
+    samples = pathlib.Path(os.environ.get("BERTH_EVIDENCE", HERE.parent.parent.parent / "shared" / "evidence"))
+    quote = samples / "sgx" / "quote-v3.bin"
+    if not quote.exists():
+        print(f"without the sample {quote}; $BERTH_EVIDENCE names the folder")
+        return
+    device = folder / "dev" / "attestation"
+    device.mkdir(parents=True)
+    shutil.copy(quote, device / "quote")
+    (device / "attestation_type").write_text("dcap")
+    (device / "user_report_data").write_bytes(b"")
+    data = quote.read_bytes()[48 + 320:48 + 384].hex()  # behind the header, at the end of the report
+    run(attest, "evidence", "--root", folder, "--nonce", data, "-o", folder / "out")
+    assert (folder / "out").read_bytes() == quote.read_bytes() and (device / "user_report_data").read_bytes().hex() == data
+    assert "not of what was asked for" in run(attest, "evidence", "--root", folder, "--nonce", "00", code=1).err
+
+
 def image(folder):
     """The same bytes, whoever builds it, where and how."""
     first, second = folder / "one", folder / "a" / "deeper" / "two"
@@ -350,6 +380,6 @@ def machine_refused(folder):
 
 
 if __name__ == "__main__":
-    cases = {case.__name__: case for case in (delivery, proof, usage, image, machine, machine_refused)}
+    cases = {case.__name__: case for case in (delivery, proof, usage, evidence, image, machine, machine_refused)}
     with tempfile.TemporaryDirectory(prefix="berth-keep-test-") as name:
         cases[sys.argv[1]](pathlib.Path(name))
