@@ -206,7 +206,7 @@ Result<std::optional<TcbVerdict>> match_module(const TcbInfo& info, const TdRepo
   const SvnLevel* const level = find_level(module->levels, svn);
   if (!level)
     return wrong("the TDX module has version " + std::to_string(version) + "." + std::to_string(svn) +
-                 ", which is below every level that is known");
+                 ", which is below every level that is known, and so out of date");
   return level->verdict;
 }
 
@@ -393,10 +393,10 @@ Result<TcbVerdict> match_platform(const TcbInfo& info, const PckExtension& pck, 
   }
   if (!sgx_level)
     return wrong("the platform's TCB (components " + dotted(pck.components) + ", PCE " + std::to_string(pck.pce_svn) +
-                 ") is below every level that is known");
+                 ") is below every level that is known, and so out of date");
   if (!level)
     return wrong("the TCB of the trust domain (components " + dotted(td->tee_tcb_svn) +
-                 ") is below every level that is known");
+                 ") is below every level that is known, and so out of date");
   if (!td) return level->verdict;
   const auto module = TRY(match_module(info, *td));
   TcbVerdict out = module ? merge(level->verdict, *module) : level->verdict;
@@ -422,7 +422,8 @@ Result<TcbVerdict> match_enclave(const EnclaveIdentity& identity, const SgxRepor
   }
   const SvnLevel* const level = find_level(identity.levels, report.isv_svn);
   if (!level)
-    return wrong("its security version is " + std::to_string(report.isv_svn) + ", below every level that is known");
+    return wrong("its security version is " + std::to_string(report.isv_svn) +
+                 ", below every level that is known, and so out of date");
   return level->verdict;
 }
 

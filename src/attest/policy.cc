@@ -151,19 +151,24 @@ void judge_tdx(Judge& out, const Verdict& verdict, const TdxPolicy& policy, Appr
   out.one_of("MROWNER", report.mr_owner, policy.mr_owners);
   out.one_of("MROWNERCONFIG", report.mr_owner_config, policy.mr_owner_configs);
   out.one_of("XFAM", report.xfam, policy.xfams);
+  const char* const exceptions = "the host could make exceptions where the guest expects memory";
+  const bool has_disabled = report.td_attributes[3] & 0x10;
   if (policy.require_sept_ve_disable)
-    out.check("SEPT_VE_DISABLE", report.td_attributes[3] & 0x10,
-              "the host could make exceptions where the guest expects memory (require_sept_ve_disable = false allows "
-              "it)");
-  if (report.mr_service_td) {
-    const bool has_one = std::ranges::any_of(*report.mr_service_td, [](u8 byte) { return byte != 0; });
-    if (policy.mr_service_tds.empty())
-      out.check("no service TD", !has_one, "there is one, " + to_hex(*report.mr_service_td));
-    else
-      out.one_of("service TD", *report.mr_service_td, policy.mr_service_tds);
-  } else if (!policy.mr_service_tds.empty()) {
-    out.check("service TD", false, "the report is of TDX 1.0 and names none");
+    out.check("SEPT_VE_DISABLE", has_disabled,
+              std::string(exceptions) + " (require_sept_ve_disable = false allows it)");
+  else if (!has_disabled)
+    out.warn("SEPT_VE_DISABLE", exceptions);
+  if (!report.mr_service_td) {
+    if (!policy.mr_service_tds.empty()) out.check("service TD", false, "the report is of TDX 1.0 and names none");
+    return;
   }
+  const bool has_one = std::ranges::any_of(*report.mr_service_td, [](u8 byte) { return byte != 0; });
+  if (!policy.mr_service_tds.empty())
+    out.one_of("service TD", *report.mr_service_td, policy.mr_service_tds);
+  else if (has_one && policy.allow_service_td)
+    out.warn("no service TD", "there is one, " + to_hex(*report.mr_service_td));
+  else
+    out.check("no service TD", !has_one, "there is one, " + to_hex(*report.mr_service_td));
 }
 
 void judge_simulated(Judge& out, const Verdict& verdict, const SimulatedPolicy& policy, Appraisal& to) {
@@ -204,6 +209,8 @@ Policy Policy::any_genuine() {
   out.snp.emplace().any_measurement = true;
   out.sgx.emplace().any_measurement = true;
   out.tdx.emplace().any_measurement = true;
+  out.tdx->require_sept_ve_disable = false;
+  out.tdx->allow_service_td = true;
   return out;
 }
 

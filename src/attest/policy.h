@@ -44,7 +44,7 @@ struct TdxPolicy : IntelPolicy {
   bool any_measurement = false;
   OneOf mr_tds, mr_config_ids, mr_owners, mr_owner_configs, mr_seams, mr_service_tds, xfams;
   std::array<OneOf, 4> rtmrs;
-  bool require_sept_ve_disable = true;
+  bool require_sept_ve_disable = true, allow_service_td = false;
 };
 
 struct SimulatedPolicy {

@@ -133,6 +133,8 @@ Result<> read_words(TableReader& in, std::string_view key, std::vector<T>& to,
 // A technology is accepted for what it runs; to accept anything must be said.
 Result<> require_identity(const TableReader& in, bool any, std::initializer_list<const OneOf*> lists,
                           std::string_view names) {
+  // A key that is misspelled is the better reason.
+  TRY(in.finish());
   if (any) return {};
   for (const OneOf* const list : lists)
     if (!list->empty()) return {};
@@ -236,6 +238,7 @@ Result<> read_tdx(TableReader& in, const std::string&, TdxPolicy& to) {
   constexpr std::string_view kRtmrs[] = {"rtmr0", "rtmr1", "rtmr2", "rtmr3"};
   for (size_t i = 0; i < to.rtmrs.size(); ++i) TRY(in.read(kRtmrs[i], to.rtmrs[i], 48));
   TRY(in.read("require_sept_ve_disable", to.require_sept_ve_disable));
+  TRY(in.read("allow_service_td", to.allow_service_td));
   return require_identity(in, to.any_measurement, {&to.mr_tds}, "mr_tds");
 }
 
