@@ -50,7 +50,34 @@ constexpr Option kVerifyOptions[] = {
     {.name = "--quiet", .help = "print nothing but reasons for refusal", .letter = 'q'},
 };
 
+constexpr Option kEvidenceOptions[] = {
+    {.name = "--nonce",
+     .value = "HEX",
+     .help = "what the evidence is to have in it, up to 64 bytes: a\nverifier's nonce, or what a key digests to"},
+    {.name = "--provider",
+     .value = "NAME",
+     .help = "ask tsm (configfs-tsm), sev-guest, tdx-guest or gramine\n(default: the one that is there); simulated is "
+             "INSECURE,\nand proves nothing"},
+    {.name = "--output",
+     .value = "FILE",
+     .help = "write it there (default: standard output, in hexadecimal\non a terminal)",
+     .complete = Complete::File,
+     .letter = 'o'},
+    {.name = "--measurement", .value = "HEX", .help = "simulated: claim that this was started, 48 bytes"},
+    {.name = "--host-data", .value = "HEX", .help = "simulated: claim that the host said this, 32 bytes"},
+    {.name = "--root", .value = "FOLDER", .help = "look for drivers below this folder", .complete = Complete::Folder},
+};
+
 constexpr cli::Command kCommands[] = {
+    {.name = "evidence",
+     .usage = "[OPTION…]",
+     .summary = "Collect evidence of the machine that this runs on",
+     .details =
+         "The report or quote as the hardware gives it, for `berth attest show` and `verify`; a report of SEV-SNP has\n"
+         "the host's certificates behind it where there are any.",
+     .options = kEvidenceOptions,
+     .max_operands = 0,
+     .run = evidence_command},
     {.name = "show",
      .usage = "[OPTION…] FILE",
      .summary = "Say what evidence is, field by field",
@@ -81,7 +108,7 @@ std::span<const cli::Command> commands() { return kCommands; }
 std::string help_page() {
   std::vector<std::pair<std::string, std::string_view>> rows;
   for (const cli::Command& command : kCommands) rows.emplace_back(std::string(command.name), command.summary);
-  return "usage: berth attest COMMAND [OPTION…] FILE\n\nEvidence of confidential machines: read, verified, "
+  return "usage: berth attest COMMAND [OPTION…] FILE\n\nEvidence of confidential machines: collected, read, verified, "
          "judged.\n\n" +
          cli::term_table(rows) +
          "\n`berth attest help COMMAND` says more about one. docs/keeps.md has policies, collateral, and whom one "

@@ -13,6 +13,7 @@ inline constexpr int kExitAccepted = 0, kExitRefused = 1;
 std::span<const cli::Command> commands();
 std::string help_page();
 
+int evidence_command(const cli::Arguments& arguments);
 int show_command(const cli::Arguments& arguments);
 int verify_command(const cli::Arguments& arguments);
 

@@ -215,6 +215,21 @@ constexpr Command kCommands[] = {
      .summary = "Show what containers that are played take of the machine, live",
      .options = {},
      .run = elsewhere_command},
+    {.name = "keep",
+     .usage = "COMMAND [OPTION…] …",
+     .summary = "Run workloads in machines that prove what they are",
+     .details = "`berth keep help` says more. It is a program of its own, berth-keep: beside this one or in $PATH.",
+     .options = {},
+     .first_operand_ends_options = true,
+     .run = elsewhere_command},
+    {.name = "measure",
+     .usage = "[OPTION…] --ovmf FILE",
+     .summary = "Compute what the launch of a keep will be measured as",
+     .details =
+         "`berth measure --help` says more. It is a program of its own, berth-keep: beside this one or in $PATH.",
+     .options = {},
+     .first_operand_ends_options = true,
+     .run = elsewhere_command},
     {.name = "validate",
      .usage = "[OPTION…] FILE…",
      .summary = "Check modules and components",
@@ -356,6 +371,7 @@ int image_command(const Arguments& arguments) {
 std::string program_of(const Command& command) {
   if (command.name == "attest") return "berth-attest";
   if (command.name == "install" || command.name == "uninstall") return "berth-install";
+  if (command.name == "measure" || command.name == "keep") return "berth-keep";
   for (const std::string_view name : {"play", "ps", "logs", "stop", "top"})
     if (command.name == name) return "berth-play";
   return {};

@@ -58,9 +58,11 @@ Result<Collected> from_entry(Machine& machine, const std::string& entry, const R
   return out;
 }
 
+// A name of one's own: two programs may ask at the same time.
+std::string own_entry() { return std::string(kTsm) + "/berth-" + std::to_string(getpid()); }
+
 Result<Collected> from_tsm(Machine& machine, const ReportData& data) {
-  // A name of one's own: two programs may ask at the same time.
-  const std::string entry = std::string(kTsm) + "/berth-" + std::to_string(getpid());
+  const std::string entry = own_entry();
   if (machine.exists(entry)) TRY(machine.remove_folder(entry));
   TRY(machine.make_folder(entry));
   auto collected = from_entry(machine, entry, data);
@@ -224,8 +226,16 @@ std::optional<Provider> provider_by_name(std::string_view name) {
 }
 
 std::optional<Provider> find_provider(Machine& machine) {
-  for (const Provider provider : kProviders)
-    if (machine.exists(std::ranges::find(kRows, provider, &Row::provider)->path)) return provider;
+  for (const Provider provider : kProviders) {
+    if (!machine.exists(std::ranges::find(kRows, provider, &Row::provider)->path)) continue;
+    // The folder is there with the kernel's module; entries can be made only where a driver has something to say.
+    const std::string entry = own_entry();
+    if (provider == Provider::Tsm && !machine.exists(entry)) {
+      if (!machine.make_folder(entry)) continue;
+      (void)machine.remove_folder(entry);
+    }
+    return provider;
+  }
   return std::nullopt;
 }
 

@@ -1,0 +1,104 @@
+#include "keep/broker.h"
+
+#include <algorithm>
+
+#include "json/json.h"
+#include "keep/launch.h"
+#include "keep/problem.h"
+
+namespace berth::keep {
+namespace {
+
+constexpr std::string_view kPrefix = "/kbs/v0/";
+constexpr std::chrono::seconds kPatience{60};
+
+std::string_view tee_name(attest::Technology technology) {
+  switch (technology) {
+    case attest::Technology::SevSnp: return "snp";
+    case attest::Technology::Tdx: return "tdx";
+    case attest::Technology::Sgx: return "sgx";
+    case attest::Technology::Simulated: return "sample";
+  }
+  return "";
+}
+
+json::Value primary_evidence(const collect::Collected& collected, std::span<const u8> digest) {
+  const std::string evidence = attest::to_base64(collected.evidence);
+  switch (collected.technology) {
+    case attest::Technology::SevSnp:
+      return json::Object{{"auxblob", attest::to_base64(collected.auxiliary)}, {"report", evidence}};
+    case attest::Technology::Tdx: return json::Object{{"cc_eventlog", json::Value()}, {"quote", evidence}};
+    case attest::Technology::Sgx: return json::Object{{"quote", evidence}};
+    case attest::Technology::Simulated:
+      return json::Object{
+          {"report_data", attest::to_base64(digest)}, {"simulated", attest::text_of(collected.evidence)}, {"svn", "1"}};
+  }
+  return {};
+}
+
+// What a refusal says: {"type": …, "detail": …}, or the start of whatever it is.
+std::string reason_of(const Response& response) {
+  if (const auto value = json::parse(response.body)) {
+    if (const auto detail = value->text_at({"detail"}); !detail.empty()) return std::string(detail);
+  }
+  std::string text = response.body.substr(0, 300);
+  std::ranges::replace_if(text, [](char c) { return static_cast<u8>(c) < ' ' || c == '\x7f'; }, ' ');
+  return text.empty() ? "it gives no reason" : text;
+}
+
+std::unexpected<Error> refused(std::string_view what, const Response& response) {
+  return problem("the broker " + std::string(what) + " (HTTP " + std::to_string(response.status) +
+                 "): " + reason_of(response));
+}
+
+}  // namespace
+
+std::string runtime_data_text(std::string_view nonce, const json::Value& jwk) {
+  return json::to_text(json::Object{{"additional-evidence", ""}, {"nonce", nonce}, {"tee-pubkey", jwk}});
+}
+
+Result<Broker> Broker::connect(Server server, attest::Technology technology, const Prover& prover) {
+  Broker broker(std::move(server), TRY(RecipientKey::generate()));
+  const std::string path(kPrefix);
+  const json::Value hashes = json::Object{{"supported-hash-algorithms", json::Array{"sha384"}}};
+  const std::string hello =
+      json::to_text(json::Object{{"version", "0.4.0"}, {"tee", tee_name(technology)}, {"extra-params", hashes}});
+  const Response challenge = TRY(request(broker.server_, path + "auth", &hello, {}, kPatience));
+  if (challenge.status != 200) return refused("does not want to be proved anything", challenge);
+  const json::Value asked = TRY(json::parse(challenge.body));
+  const json::Value* const nonce = asked.find("nonce");
+  if (!nonce || !nonce->string() || nonce->string()->empty()) return problem("the broker's challenge has no nonce");
+  if (const auto chosen = asked.text_at({"extra-params", "selected-hash-algorithm"});
+      !chosen.empty() && chosen != "sha384" && chosen != "SHA384")
+    return problem("the broker wants digests by " + std::string(chosen) + "; only sha384 was offered");
+  broker.cookie_ = challenge.cookies;
+
+  const json::Value jwk = broker.key_.public_jwk();
+  const attest::Sha384 digest = attest::sha384(attest::bytes_of(runtime_data_text(*nonce->string(), jwk)));
+  collect::ReportData data = {};
+  std::ranges::copy(digest, data.begin());
+  const collect::Collected proof = TRY(prover(data));
+  const std::string attestation =
+      json::to_text(json::Object{{"runtime-data", json::Object{{"nonce", *nonce->string()}, {"tee-pubkey", jwk}}},
+                                 {"tee-evidence", json::Object{{"primary_evidence", primary_evidence(proof, digest)},
+                                                               {"additional_evidence", ""}}}});
+  const Response verdict = TRY(request(broker.server_, path + "attest", &attestation, broker.cookie_, kPatience));
+  if (verdict.status != 200) return refused("does not accept this keep's proof", verdict);
+  broker.token_ = TRY(json::parse(verdict.body)).text_at({"token"});
+  if (!verdict.cookies.empty()) broker.cookie_ = verdict.cookies;
+  return broker;
+}
+
+Result<std::vector<u8>> Broker::resource(std::string_view name) const {
+  if (!is_resource_name(name)) return problem("\"" + std::string(name) + "\" is no name of a broker's resource");
+  const std::string what(name);
+  const Response response =
+      TRY(request(server_, std::string(kPrefix) + "resource/" + what, nullptr, cookie_, kPatience));
+  if (response.status != 200) return refused("does not release " + what, response);
+  const json::Value jwe = TRY(json::parse(response.body));
+  auto bytes = key_.decrypt(jwe);
+  if (!bytes) return fail(std::move(bytes.error()).with_context("while decrypting " + what));
+  return bytes;
+}
+
+}  // namespace berth::keep
