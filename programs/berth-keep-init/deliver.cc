@@ -57,9 +57,13 @@ Result<Delivery> deliver(const Greeting& greeting, collect::Machine& machine,
   const collect::Collected first = TRY(prover({}));
   TRY(check_host_data(first, greeting.launch));
 
+  const Url url = TRY(parse_url(launch.broker));
+  // Whoever is in between could answer in the broker's place, and have this keep run what they like.
+  if (!url.tls && !simulated)
+    return problem("the broker is named by http, which anybody can answer; a keep on confidential hardware wants https");
   tell("proving");
   const Server server = {
-      .url = TRY(parse_url(launch.broker)), .address = greeting.host.broker_address, .authorities = launch.authorities};
+      .url = url, .address = greeting.host.broker_address, .authorities = launch.authorities};
   const Broker broker = TRY(Broker::connect(server, first.technology, prover));
   tell("proved");
   Delivery delivery;

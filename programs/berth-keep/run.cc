@@ -108,6 +108,8 @@ Result<Order> read_order(const cli::Arguments& arguments, Backend backend) {
   order.launch_text = launch_text(order.launch);
   TRY(parse_launch(order.launch_text));
   const Url url = TRY(parse_url(order.launch.broker));
+  if (!url.tls && (backend == Backend::Snp || backend == Backend::Tdx))
+    return problem("a broker by http could be anybody\nconfidential keeps want https, and --broker-ca FILE");
   if (url.tls && order.launch.authorities.empty())
     return problem(
         "a keep trusts nobody by itself: name the certificate that vouches for the broker with --broker-ca FILE");

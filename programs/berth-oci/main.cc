@@ -6,6 +6,7 @@
 #include "berth-oci/runtime.h"
 #include "cli/output.h"
 #include "cli/streams.h"
+#include "container/keep.h"
 
 namespace {
 
@@ -54,5 +55,5 @@ int main(int argc, char** argv) {
     out << kHelp;
     return out.finish(line->command.empty() && !line->global("--help") ? cli::kExitUsage : 0);
   }
-  return oci_runtime::Runtime(std::move(*line)).run();
+  return oci_runtime::Runtime(std::move(*line), container::keep_of_program(argc > 0 ? argv[0] : "")).run();
 }

@@ -16,6 +16,7 @@
 #include "cli/output.h"
 #include "container/cgroup.h"
 #include "container/files.h"
+#include "container/keep.h"
 #include "container/process.h"
 #include "container/text.h"
 #include "container/tools.h"
@@ -177,6 +178,10 @@ Result<std::optional<Runtime::Planned>> Runtime::plan() {
   const container::Settings settings = TRY(container::read_settings(config));
   const container::Policy policy = TRY(container::Policy::read(node_.policy));
   const container::Grants& grants = policy.grants_for(config);
+  if (const auto kind = TRY(container::keep_for(keep_, settings))) {
+    planned.config = TRY(container::rewrite_for_keep(std::move(config), planned.bundle, entry, settings, node_, *kind));
+    return planned;
+  }
   planned.code = find_code(entry, settings);
   container::Rewritten rewritten =
       TRY(container::rewrite(std::move(config), planned.bundle, entry, settings, grants, node_.berth, planned.code));

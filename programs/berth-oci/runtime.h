@@ -12,7 +12,8 @@ namespace berth::oci_runtime {
 
 class Runtime {
  public:
-  explicit Runtime(CommandLine line) : line_(std::move(line)) {}
+  // `keep`: the kind of machine that WebAssembly runs in, if this program's name says so.
+  Runtime(CommandLine line, std::optional<std::string> keep) : line_(std::move(line)), keep_(std::move(keep)) {}
 
   // Does what was asked for; the exit code. Errors have been reported then.
   int run();
@@ -51,6 +52,7 @@ class Runtime {
   void log(const char* level, const std::string& message) const;
 
   CommandLine line_;
+  std::optional<std::string> keep_;
   std::string root_;
   container::Node node_;
 };

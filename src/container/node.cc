@@ -56,13 +56,22 @@ Result<> read_file(const std::string& path, Node& node) {
   if (!parsed) return wrong(parsed.error().source().begin.line, parsed.error().description());
   for (const auto& [key, value] : parsed.table()) {
     const auto text = value.value<std::string>();
-    std::string* to = key == "runtime"  ? &node.runtime
-                      : key == "berth"  ? &node.berth
-                      : key == "policy" ? &node.policy
-                      : key == "code"   ? &node.code
-                                        : nullptr;
+    std::string* to = key == "runtime"          ? &node.runtime
+                      : key == "berth"          ? &node.berth
+                      : key == "policy"         ? &node.policy
+                      : key == "code"           ? &node.code
+                      : key == "keep-broker"    ? &node.keep_broker
+                      : key == "keep-broker-ca" ? &node.keep_broker_ca
+                      : key == "keep-image"     ? &node.keep_image
+                                                : nullptr;
     if (!to)
-      return wrong(value.source().begin.line, std::string(key.str()) + " is none of runtime, berth, policy and code");
+      return wrong(value.source().begin.line,
+                   std::string(key.str()) +
+                       " is none of runtime, berth, policy, code, keep-broker, keep-broker-ca and keep-image");
+    if (key == "keep-broker" && text && (text->starts_with("https://") || text->starts_with("http://"))) {
+      *to = *text;
+      continue;
+    }
     if (!text || (!text->starts_with('/') && (key != "code" || !text->empty())))
       return wrong(value.source().begin.line, std::string(key.str()) + " takes an absolute path");
     *to = *text;
@@ -114,11 +123,16 @@ Result<Node> read_node() {
   if (const char* code = std::getenv("BERTH_OCI_CODE")) node.code = code;
   if (node.policy.empty()) node.policy = "/etc/berth/policy.toml";
   if (node.runtime.empty()) node.runtime = find_runtime();
-  if (node.berth.empty()) {
-    const std::string self = own_path();
-    const std::string beside = self.substr(0, self.rfind('/') + 1) + "berth";
-    node.berth = access(beside.c_str(), X_OK) == 0 ? beside : find_program("berth");
-  }
+  const std::string self = own_path();
+  const auto beside = [&](const char* name) {
+    std::string path = self.substr(0, self.rfind('/') + 1) + name;
+    return access(path.c_str(), X_OK) == 0 ? path : find_program(name);
+  };
+  if (node.berth.empty()) node.berth = beside("berth");
+  node.berth_keep = beside("berth-keep");
+  for (const char* folder : {"/usr/local/lib/berth/keep", "/usr/lib/berth/keep"})
+    if (node.keep_image.empty() && access((std::string(folder) + "/initrd").c_str(), R_OK) == 0)
+      node.keep_image = folder;
   return node;
 }
 

@@ -14,6 +14,9 @@ namespace berth::container {
 //   policy = "/etc/berth/policy.toml"
 //   code = "/var/lib/berth/code"          # where native code of modules is kept (code.h); "" keeps none. Default for
 //                                         # others than root: $XDG_DATA_HOME/berth/code or ~/.local/share/berth/code
+//   keep-broker = "https://broker:8443"   # for keeps (keep.h), where a workload names none
+//   keep-broker-ca = "/etc/berth/ca.pem"  # certificates that vouch for brokers
+//   keep-image = "/usr/lib/berth/keep"    # of `berth keep image`; default: where that looks for it
 // $BERTH_OCI_CONFIG names another file; $BERTH_OCI_RUNTIME, $BERTH_OCI_POLICY and $BERTH_OCI_CODE count before it.
 inline constexpr char kNodeFile[] = "/etc/berth/oci.toml";
 
@@ -22,6 +25,7 @@ struct Node {
   std::string berth;
   std::string policy;
   std::string code;  // empty: none is kept
+  std::string berth_keep, keep_broker, keep_broker_ca, keep_image;
 };
 
 // Fails with Usage for a file that cannot be understood. Members are empty where nothing was found or named.

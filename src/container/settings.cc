@@ -59,6 +59,18 @@ constexpr Row kRows[] = {
      [](Settings& s, std::string_view text) { return keep(s.stack_size, text) && cli::parse_size(text).has_value(); }},
     {"timeout", "a time, 30s",
      [](Settings& s, std::string_view text) { return keep(s.timeout, text) && cli::parse_duration(text).has_value(); }},
+    {"keep", "snp, tdx or vm",
+     [](Settings& s, std::string_view text) {
+       return keep(s.keep, text) && (text == "snp" || text == "tdx" || text == "vm");
+     }},
+    {"broker", "a URL, https://…",
+     [](Settings& s, std::string_view text) {
+       return keep(s.broker, text) && (text.starts_with("https://") || text.starts_with("http://"));
+     }},
+    {"keep-config", "the name of a broker's resource, default/app/config",
+     [](Settings& s, std::string_view text) {
+       return keep(s.keep_config, text) && text.find('/') != std::string_view::npos && !text.starts_with('-');
+     }},
     {"tier", "interp, native or auto",
      [](Settings& s, std::string_view text) {
        return keep(s.tier, text) && (text == "interp" || text == "native" || text == "auto");

@@ -27,6 +27,9 @@ struct Settings {
   bool drain = false;
   // root: how much of the root filesystem the guest gets; by default as much as the container.
   std::optional<RootAccess> root;
+  // keep: run in a machine that proves what it is, of this kind: snp, tdx, or vm, which is INSECURE (container/keep.h);
+  // broker: to whom, keep-config: that broker's resource that says what runs.
+  std::optional<std::string> keep, broker, keep_config;
   // Options of `berth run` by the same names, as they are written there.
   std::optional<std::string> max_memory, stack_size, timeout, tier;
 };

@@ -28,6 +28,8 @@ constexpr Guid kSevMetadata = guid(0xdc886566, 0x984a, 0x4798, 0xa75e, 0x5585a7b
 constexpr Guid kTdxMetadata = guid(0xe47a6535, 0x984a, 0x4798, 0x865e, 0x4685a7bf8ec2);
 
 constexpr size_t kEntryHeader = 18, kPage = 4096, kAfterTable = 32, kMaxSize = 16 << 20;
+// More than any firmware has, and little enough to be digested at once.
+constexpr u64 kMostSections = 64, kMostPages = (u64{32} << 20) / kPage;
 constexpr u64 kEnd = u64{1} << 32;
 
 std::unexpected<Error> bad(std::string what) { return fail(ErrorCode::BadArgument, "firmware: " + std::move(what)); }
@@ -51,7 +53,9 @@ Result<> read_sev(Firmware& firmware, std::span<const u8> entry) {
   if (version != 1) return bad("SEV metadata of version " + std::to_string(version) + "; 1 is known");
   if (size > file.size() - at || count > (file.size() - at - kHeader) / kItem || size < kHeader + count * kItem)
     return bad("the SEV metadata is cut off");
+  if (count > kMostSections) return bad("the SEV metadata has more than 64 sections");
   firmware.has_sev_sections = true;
+  u64 pages = 0;
   for (size_t i = 0; i < count; ++i) {
     const size_t item = at + kHeader + i * kItem;
     const u64 kind = read_le(file, item + 8, 4);
@@ -60,7 +64,8 @@ Result<> read_sev(Firmware& firmware, std::span<const u8> entry) {
     const SevSection section = {.gpa = static_cast<u32>(read_le(file, item, 4)),
                                 .size = static_cast<u32>(read_le(file, item + 4, 4)),
                                 .kind = static_cast<SevSection::Kind>(kind)};
-    if (section.gpa % kPage != 0 || section.size % kPage != 0 || section.size > kMaxSize)
+    pages += section.size / kPage;
+    if (section.gpa % kPage != 0 || section.size % kPage != 0 || pages > kMostPages)
       return bad("SEV metadata section " + std::to_string(i) + " is not whole pages, or too many");
     firmware.sev.push_back(section);
   }
@@ -107,12 +112,14 @@ Result<std::vector<TdxSection>> tdx_sections(const Firmware& firmware) {
   if (firmware.tdx_entry.data() == nullptr) return bad("it has no TDX metadata: it cannot be launched under TDX");
   const auto file = firmware.bytes;
   std::vector<TdxSection> sections;
+  u64 pages = 0;
   const size_t at = TRY(place(file, firmware.tdx_entry, kHeader, "the TDX metadata"));
   if (!std::ranges::equal(file.subspan(at, 4), bytes_of("TDVF"))) return bad("the TDX metadata has a wrong signature");
   const u64 length = read_le(file, at + 4, 4), version = read_le(file, at + 8, 4), count = read_le(file, at + 12, 4);
   if (version != 1) return bad("TDX metadata of version " + std::to_string(version) + "; 1 is known");
   if (count > (file.size() - at - kHeader) / kItem || length < kHeader + count * kItem || length > file.size() - at)
     return bad("the TDX metadata is cut off");
+  if (count > kMostSections) return bad("the TDX metadata has more than 64 sections");
   for (size_t i = 0; i < count; ++i) {
     const size_t item = at + kHeader + i * kItem;
     const u64 kind = read_le(file, item + 24, 4), attributes = read_le(file, item + 28, 4);
@@ -127,8 +134,9 @@ Result<std::vector<TdxSection>> tdx_sections(const Firmware& firmware) {
     if (section.file_offset > file.size() || section.file_size > file.size() - section.file_offset)
       return bad(name + " lies outside of the file");
     // Memory that is added later may be of any size: it is not measured.
+    if (!section.augmented || section.extended) pages += std::min(section.size / kPage, kMostPages + 1);
     if (section.gpa % kPage != 0 || section.size % kPage != 0 || section.size < section.file_size ||
-        section.gpa + section.size < section.gpa || (!section.augmented && section.size > 4 * kMaxSize))
+        section.gpa + section.size < section.gpa || pages > kMostPages)
       return bad(name + " is not whole pages, smaller than its contents, or too large");
     sections.push_back(section);
   }

@@ -266,8 +266,12 @@ def usage(folder):
     sys.path.insert(0, str(HERE.parent / "measure"))
     import measure_test
     (folder / "fw").write_bytes(measure_test.firmware())
-    shown = json.loads(run(KEEP, "keep", "run", *here, "--backend", "snp", "--image", image, "--ovmf", folder / "fw", "--vcpus", "2",
-                           "--dry-run").out)
+    snp = ["run", "--backend", "snp", "--image", image, "--ovmf", folder / "fw", "--vcpus", "2", "--dry-run"]
+    assert "https" in says(1, *snp, *here)
+    tls = ["--broker", "https://127.0.0.1:1", "--config", "default/app/config"]
+    assert "--broker-ca" in says(1, *snp, *tls)
+    (folder / "ca.pem").write_text("certificates")
+    shown = json.loads(run(KEEP, "keep", *snp, *tls, "--broker-ca", folder / "ca.pem").out)
     expected = measure_test.measure("--image", image, "--ovmf", folder / "fw", "--vcpus", 2, "--vcpu-type", "EPYC-v4")
     assert shown["measurement"] == expected
     host_data = base64.b64encode(bytes.fromhex(shown["host_data"])).decode()
