@@ -301,7 +301,9 @@ std::vector<Section> describe(const Evidence& evidence) {
 }
 
 json::Value to_json(const Evidence& evidence) {
-  json::Value out = json::Object{{"technology", name_of(evidence.technology())}, {"form", evidence.form}};
+  json::Value out = json::Object{{"technology", name_of(evidence.technology())},
+                                 {"form", evidence.form},
+                                 {"measurement", to_hex(evidence.measurement())}};
   for (Section& section : describe(evidence))
     for (Field& field : section.fields) out.set(field.key, std::move(field.value));
   return out;
