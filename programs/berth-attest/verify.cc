@@ -7,8 +7,8 @@
 #include "attest/service.h"
 #include "attest/token.h"
 #include "berth-attest/commands.h"
+#include "berth-attest/fetch.h"
 #include "cli/units.h"
-#include "oci/http.h"
 #include "os/file.h"
 
 namespace berth::attest {
@@ -44,30 +44,11 @@ std::optional<Time> read_time(std::string_view text) {
   return static_cast<Time>(*seconds);
 }
 
-// Fetches by HTTP; whatever comes is signed itself, so that a cache need not be trusted.
-Fetch fetch_with(oci::HttpClient& client) {
-  return [&client](const std::string& url) -> Result<Fetched> {
-    oci::Request request;
-    request.url = url;
-    request.most_body = u64{16} << 20;
-    auto response = client.perform(request);
-    if (!response) return fail(ErrorCode::System, "cannot fetch " + url + ": " + response.error().what);
-    if (response->status != 200)
-      return fail(ErrorCode::System,
-                  "cannot fetch " + url + ": the service answers " + std::to_string(response->status));
-    return Fetched{std::move(response->body), std::move(response->headers)};
-  };
-}
-
 Result<> fetch_collateral(const cli::Arguments& arguments, const Evidence& evidence, Collateral& to) {
   const auto pccs = arguments.value("--pccs"), kds = arguments.value("--kds");
   if (!pccs && !kds) return {};
-  oci::HttpOptions options;
-  options.verify = arguments.value("--tls-verify").value_or("true") != "false";
-  options.plain = true;
-  options.ca_file = arguments.value("--ca-file").value_or("");
-  oci::HttpClient client(options);
-  const Fetch fetch = fetch_with(client);
+  // Whatever comes is signed itself, so that a cache need not be trusted.
+  const Fetch fetch = fetch_by_program(arguments);
   if (evidence.quote() && pccs) TRY(fetch_for_quote(to, evidence, std::string(*pccs), fetch));
   if (evidence.snp() && kds) TRY(fetch_for_snp(to, evidence, std::string(*kds), fetch));
   return {};
