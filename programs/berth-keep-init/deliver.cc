@@ -60,10 +60,10 @@ Result<Delivery> deliver(const Greeting& greeting, collect::Machine& machine,
   const Url url = TRY(parse_url(launch.broker));
   // Whoever is in between could answer in the broker's place, and have this keep run what they like.
   if (!url.tls && !simulated)
-    return problem("the broker is named by http, which anybody can answer; a keep on confidential hardware wants https");
+    return problem(
+        "the broker is named by http, which anybody can answer; a keep on confidential hardware wants https");
   tell("proving");
-  const Server server = {
-      .url = url, .address = greeting.host.broker_address, .authorities = launch.authorities};
+  const Server server = {.url = url, .address = greeting.host.broker_address, .authorities = launch.authorities};
   const Broker broker = TRY(Broker::connect(server, first.technology, prover));
   tell("proved");
   Delivery delivery;

@@ -124,7 +124,8 @@ Result<> mount_all() {
   TRY(mount_one("devtmpfs", "/dev", MS_NOSUID | MS_NOEXEC, "mode=0755"));
   TRY(mount_one("proc", "/proc", kPlain, ""));
   TRY(mount_one("sysfs", "/sys", kPlain, ""));
-  TRY(mount_one("tmpfs", "/run", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755"));
+  // Native code is mapped from there.
+  TRY(mount_one("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755"));
   TRY(mount_one("tmpfs", "/tmp", kPlain, "mode=1777"));
   return {};
 }

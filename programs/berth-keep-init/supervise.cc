@@ -43,7 +43,8 @@ Result<> write_new(const std::string& path, std::span<const u8> bytes, mode_t mo
 Result<> lay_out(const Delivery& delivery, const Place& place) {
   if (mkdir(place.folder.c_str(), 0711) != 0 && errno != EEXIST)
     return fail(os_error(errno, "cannot make " + place.folder));
-  TRY(write_new(place.folder + "/app.wasm", delivery.module, 0400, place.is_machine));
+  // Its user may read it, and not exchange it.
+  TRY(write_new(place.folder + "/app.wasm", delivery.module, 0444, false));
   if (delivery.secrets.empty()) return {};
   const std::string folder = place.folder + "/secrets";
   if (mkdir(folder.c_str(), 0700) != 0) return fail(os_error(errno, "cannot make " + folder));
@@ -117,12 +118,18 @@ int exit_code(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128
 
 std::vector<std::string> command_of(const Delivery& delivery, const Place& place) {
   const Config& config = delivery.config;
-  // There is no compiler in here.
-  std::vector<std::string> words = {place.berth, "run", "--tier", "interp", "--argv0", "app.wasm"};
+  const std::string module = place.folder + "/app.wasm";
+  std::vector<std::string> words = {place.berth, "run", "--argv0", "app.wasm"};
   const auto option = [&](const char* name, const std::string& value) {
     words.emplace_back(name);
     words.push_back(value);
   };
+  // There is no compiler in here: what is native is brought along.
+  if (config.native) {
+    option("--artifact", module);
+  } else {
+    option("--tier", "interp");
+  }
   if (!delivery.secrets.empty()) option("--dir", place.folder + "/secrets::/secrets:ro");
   for (const auto& [name, value] : config.env) option("--env", name + "=" + value);
   for (const std::string& each : config.allow_net) option("--allow-net", each);
@@ -130,7 +137,7 @@ std::vector<std::string> command_of(const Delivery& delivery, const Place& place
   for (const std::string& each : config.tcp_listen) option("--tcp-listen", each);
   for (const std::string& each : config.udp_bind) option("--udp-bind", each);
   if (!config.max_memory.empty()) option("--max-memory", config.max_memory);
-  words.push_back(place.folder + "/app.wasm");
+  words.push_back(module);
   words.insert(words.end(), config.args.begin(), config.args.end());
   return words;
 }

@@ -84,6 +84,8 @@ Result<Config> parse_config(std::string_view text) {
     if (name == "module") {
       module = true;
       TRY(read_module(member, config));
+    } else if (name == "native" && member.boolean()) {
+      config.native = *member.boolean();
     } else if (name == "args") {
       TRY(read_list(member, name, config.args));
     } else if (name == "env") {

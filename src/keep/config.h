@@ -4,6 +4,9 @@
 //              {"digest": "sha256:…"}                  the file on the keep's disk, if it is this one; or
 //              {"image": {"digest": "sha256:…",        the image on its disk (an archive of an OCI layout), of this
 //                         "encrypted": true}},         manifest, or with its layers encrypted; one of them at least
+//    "native": true,                                   what runs is an artifact of `berth compile -o`, whose native
+//    code
+//                                                      the owner vouches for
 //    "args": ["…"], "env": {"NAME": "value"},
 //    "secrets": {"NAME": "default/app/password"},      files of the folder /secrets that the guest can read
 //    "allow_net": ["…"], "allow_http": ["…"], "tcp_listen": ["0.0.0.0:8080"], "udp_bind": ["…"],
@@ -27,6 +30,7 @@ struct Config {
   std::string resource;    // of Kind::Resource
   std::string digest;      // "sha256:…"; of Kind::File, and of Kind::Image the manifest's or empty
   bool encrypted = false;  // of Kind::Image: each layer that is used must be
+  bool native = false;
   std::vector<std::string> args;
   std::vector<std::pair<std::string, std::string>> env, secrets;
   std::vector<std::string> allow_net, allow_http, tcp_listen, udp_bind;

@@ -66,8 +66,12 @@ Result<std::map<std::string, std::vector<u8>>> unpack(std::span<const u8> bytes,
 
 std::string digest_of(std::span<const u8> bytes) { return "sha256:" + attest::to_hex(attest::sha256(bytes)); }
 
-bool is_module(std::span<const u8> bytes) {
-  return bytes.size() >= 8 && std::ranges::equal(bytes.first(4), attest::bytes_of(std::string_view("\0asm", 4)));
+// A module or component; an artifact, too, where these are wanted.
+bool is_program(std::span<const u8> bytes, bool native) {
+  if (bytes.size() < 8) return false;
+  return std::ranges::equal(bytes.first(4), attest::bytes_of(std::string_view("\0asm", 4))) ||
+         (native && std::ranges::equal(bytes.first(4), attest::bytes_of("\x7f"
+                                                                        "ELF")));
 }
 
 // The blobs of a layout; each is checked when it is taken.
@@ -179,20 +183,21 @@ Result<std::vector<u8>> decrypt_layer(const json::Value& layer, std::span<const 
 }
 
 // The module that an image's command names, or its only one.
-Result<std::vector<u8>> module_of(const json::Value& config, std::map<std::string, std::vector<u8>> files) {
+Result<std::vector<u8>> module_of(const json::Value& config, std::map<std::string, std::vector<u8>> files,
+                                  bool native) {
   const json::Value* const inner = config.find("config");
   for (const std::string_view list : {"Entrypoint", "Cmd"}) {
     const json::Value* const words = inner ? inner->find(list) : nullptr;
     if (!words || words->items().empty()) continue;
     std::string name(words->items()[0].string().value_or(""));
     while (name.starts_with('/')) name.erase(0, 1);
-    if (const auto file = files.find(name); file != files.end() && is_module(file->second))
+    if (const auto file = files.find(name); file != files.end() && is_program(file->second, native))
       return std::move(file->second);
     break;
   }
   std::vector<u8>* only = nullptr;
   for (auto& [name, contents] : files) {
-    if (!is_module(contents)) continue;
+    if (!is_program(contents, native)) continue;
     if (only) return problem("the image has more than one module, and its command names none of them");
     only = &contents;
   }
@@ -224,7 +229,7 @@ Result<std::vector<u8>> open_image(std::span<const u8> bytes, const Config& conf
     } else if (config.encrypted) {
       return problem("a layer of the image is not encrypted, and its owner says that they all are");
     }
-    if (is_module(contents)) {
+    if (is_program(contents, config.native)) {
       files["module " + std::to_string(files.size())] = std::move(contents);
       continue;
     }
@@ -234,7 +239,7 @@ Result<std::vector<u8>> open_image(std::span<const u8> bytes, const Config& conf
   // A module's own configuration says nothing of a command, and need not be there.
   const auto settings = layout.blob(manifest.text_at({"config", "digest"}));
   const auto parsed = settings ? json::parse(attest::text_of(*settings)) : Result<json::Value>(json::Value());
-  return module_of(parsed ? *parsed : json::Value(), std::move(files));
+  return module_of(parsed ? *parsed : json::Value(), std::move(files), config.native);
 }
 
 }  // namespace

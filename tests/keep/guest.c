@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 int main(int argc, char** argv) {
@@ -10,6 +11,14 @@ int main(int argc, char** argv) {
     fflush(stdout);
     sleep(600);
     return 9;
+  }
+  if (argc > 1 && strcmp(argv[1], "serve") == 0) {
+    const int connection = accept(atoi(getenv("BERTH_LISTEN_FD")), NULL, NULL);
+    if (connection < 0) return 8;
+    char request[64];
+    const ssize_t n = read(connection, request, sizeof request);
+    if (n <= 0 || write(connection, request, (size_t)n) != n) return 8;
+    return 6;
   }
   for (int i = 1; i < argc; ++i) printf("arg %s\n", argv[i]);
   const char* const greeting = getenv("GREETING");

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -131,6 +132,37 @@ def check_output(done, arguments, stdin):
     assert "to stderr" in done.err and "INSECURE" in done.err, done.err
 
 
+def native_of(folder, module):
+    """The module with native code for any processor; nothing where there is no compiler."""
+    if not BERTH.with_name("berth-compiler").exists():
+        print("without native code: berth-compiler is not built")
+        return None
+    (folder / "native.wasm").write_bytes(module)
+    run(BERTH, "compile", "--cpu", "generic", "-o", folder / "native.berth", folder / "native.wasm")
+    return (folder / "native.berth").read_bytes()
+
+
+def connect(port, seconds):
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                connection.settimeout(seconds)
+                connection.sendall(b"ping")
+                if answer := connection.recv(64):
+                    return answer
+        except OSError:
+            pass
+        assert time.monotonic() < end, "nobody answers at the published port"
+        time.sleep(0.3)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def encrypted_image(module):
     sealed, notes = broker_double.encrypt_layer(layer_of(module), "default/key/1", KEY)
     return archive([("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", sealed, notes)], ["/app.wasm"])
@@ -153,6 +185,9 @@ def delivery(folder):
         assert broker.released == ["default/app/config", "default/app/module", "default/app/password"]
 
         file = folder / "app.wasm"
+        if native := native_of(folder, module):
+            file.write_bytes(native)
+            check_output(given({"digest": "sha256:" + hashlib.sha256(native).hexdigest()}, file, native=True, **FULL), [], 100_000)
         file.write_bytes(module)
         digest = "sha256:" + hashlib.sha256(module).hexdigest()
         check_output(given({"digest": digest}, file, **FULL), [], 100_000)
@@ -347,15 +382,36 @@ def machine(folder):
     need_machine()
     module, place = guest(folder), make_image(folder / "keep")
     measurement = run(KEEP, "measure", "--backend", "sim", "--image", place).out.strip()
-    data, _ = encrypted_image(module)
+    native = native_of(folder, module)
+    data, _ = encrypted_image(native or module)
     (folder / "image.tar").write_bytes(data)
-    resources = {**RESOURCES, "default/app/config": config(module={"image": {"encrypted": True}}, args=["42"], **FULL)}
+    resources = {**RESOURCES, "default/app/config": config(module={"image": {"encrypted": True}}, native=bool(native), args=["42"],
+                                                           **FULL)}
     with broker_double.Broker(resources, measurement=measurement) as broker:
         start = time.monotonic()
         done = outcome(broker, "--image", place, folder / "image.tar", backend="vm", stdin=b"y" * 300_000, code=42)
         print(f"from start to exit code: {time.monotonic() - start:.1f} s")
         check_output(done, ["42"], 300_000)
+        # An artifact that is not trusted would be interpreted, and a note would say so.
+        assert "native code" not in done.err, done.err
         assert broker.released == ["default/app/config", "default/key/1", "default/app/password"], broker.released
+
+
+def machine_serves(folder):
+    """A port of the host's that leads to one of the keep's."""
+    need_machine()
+    module, place, port = guest(folder), make_image(folder / "keep"), free_port()
+    resources = {"default/app/module": module, "default/app/config": config(
+        module={"resource": "default/app/module"}, args=["serve"], tcp_listen=["0.0.0.0:8080"])}
+    with broker_double.Broker(resources) as broker:
+        running = subprocess.Popen([KEEP, "keep", "run", "--backend", "vm", "--accel", "tcg", "--image", place, "--broker", broker.url,
+                                    "--config", "default/app/config", "--publish", f"{port}:8080"], stdin=subprocess.DEVNULL)
+        try:
+            assert connect(port, 150) == b"ping"
+            assert running.wait(60) == 6
+        finally:
+            if running.poll() is None:
+                running.kill()
 
 
 def machine_refused(folder):
@@ -384,6 +440,6 @@ def machine_refused(folder):
 
 
 if __name__ == "__main__":
-    cases = {case.__name__: case for case in (delivery, proof, usage, evidence, image, machine, machine_refused)}
+    cases = {case.__name__: case for case in (delivery, proof, usage, evidence, image, machine, machine_serves, machine_refused)}
     with tempfile.TemporaryDirectory(prefix="berth-keep-test-") as name:
         cases[sys.argv[1]](pathlib.Path(name))
