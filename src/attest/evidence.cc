@@ -4,6 +4,7 @@
 
 #include "attest/reader.h"
 #include "attest/request.h"
+#include "attest/snp_json.h"
 #include "json/json.h"
 
 namespace berth::attest {
@@ -102,6 +103,7 @@ Result<Evidence> read_json(std::string_view text) {
     if (!bytes) return wrong("JSON: quote is neither base64 nor hexadecimal");
     return named(read_raw_evidence(*bytes), "JSON with a quote");
   }
+  if (value->find("attestation_report")) return named(read_snp_json(*value), "JSON with a report");
   Evidence out{TRY(parse_simulated(text))};
   out.form = "JSON";
   return out;

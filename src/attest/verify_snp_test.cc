@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "attest/snp_json.h"
 #include "attest/test_support.h"
 
 namespace berth::attest {
@@ -200,6 +201,36 @@ TEST(VerifySnp, TakesCertificatesThatCameWithIt) {
   ASSERT_TRUE(read) << read.error().to_string();
   EXPECT_EQ(read->certificates.size(), 3u);
   EXPECT_EQ(failures(verify(std::move(*read), {}, kNow, c.amd.roots()).checks), "");
+}
+
+TEST(SnpJson, GivesTheSameReport) {
+  for (const SnpProduct product : {SnpProduct::Genoa, SnpProduct::Turin}) {
+    const Case c(product);
+    for (u32 version = 3; version <= 5; ++version) {
+      Evidence evidence = Amd::sign(c.amd.report(version, c.tcb, c.chip), c.signer.key);
+      evidence.certificates = {c.signer.certificate.der(), c.amd.ask.certificate.der(), c.amd.ark.certificate.der()};
+      json::Value value = to_snp_json(evidence);
+      auto read = read_evidence(bytes_of(json::to_text(value)));
+      ASSERT_TRUE(read) << read.error().to_string();
+      EXPECT_EQ(read->snp()->raw, evidence.snp()->raw);
+      EXPECT_EQ(read->certificates, evidence.certificates);
+      EXPECT_EQ(failures(verify(std::move(*read), {}, kNow, c.amd.roots()).checks), "");
+      // Every field is needed, and of its size.
+      for (const json::Member& member : value.find("attestation_report")->members()) {
+        if (member.value.is(json::Kind::Null) || member.name.find("cpuid") == 0 ||
+            member.name.find("_mit_") != std::string::npos)
+          continue;
+        json::Value less = value;
+        less.find("attestation_report")->erase(member.name);
+        const auto refused = read_snp_json(less);
+        ASSERT_FALSE(refused) << member.name;
+        expect(refused.error().detail(), member.name);
+        less = value;
+        less.find("attestation_report")->set(member.name, json::Array{256});
+        EXPECT_FALSE(read_snp_json(less)) << member.name;
+      }
+    }
+  }
 }
 
 }  // namespace
