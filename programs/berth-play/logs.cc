@@ -53,7 +53,7 @@ void LogWriter::close_ends() { ends_ = {}; }
 void LogWriter::finish() {
   for (size_t i = 0; i < 2; ++i) {
     if (streams_[i].from) take(i);
-    if (!streams_[i].line.empty()) put(i, streams_[i].line, true);
+    if (!streams_[i].line.empty()) put(i, streams_[i].line, false);
     streams_[i].line.clear();
   }
 }

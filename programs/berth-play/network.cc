@@ -94,7 +94,10 @@ class Link : public std::enable_shared_from_this<Link> {
 
   void handle(size_t side, short events) {
     const auto self = shared_from_this();
-    if ((events & POLLERR) != 0) return finish();
+    if ((events & POLLERR) != 0) {
+      if (!connected_) return finish();
+      fail_side(side);
+    }
     if (!connected_ && side == 1 && (events & (POLLOUT | POLLHUP)) != 0) {
       int error = 0;
       socklen_t size = sizeof error;
@@ -102,41 +105,55 @@ class Link : public std::enable_shared_from_this<Link> {
       if (error != 0) return finish();
       connected_ = true;
     }
-    if (!pull(side) || !push(1 - side)) return finish();
-    if (!pull(1 - side) || !push(side)) return finish();
+    for (const size_t from : {side, 1 - side}) {
+      do {
+        pull(from);
+        push(1 - from);
+      } while (failed_[from] && !ways_[from].ended && ways_[from].begin == ways_[from].end);
+    }
     if (ways_[0].shut && ways_[1].shut) return finish();
     arrange();
   }
 
-  bool pull(size_t side) {
+  // An end that is gone: nothing can be written to it, but what it said before may still be there to be read. It would
+  // be reported again and again, so nobody listens to it any more.
+  void fail_side(size_t side) {
+    failed_[side] = true;
+    Way& way = ways_[1 - side];
+    way.begin = way.end = 0;
+    way.ended = way.shut = true;
+    loop_.forget(ends_[side].get());
+  }
+
+  void pull(size_t side) {
     Way& way = ways_[side];
-    if (way.ended || way.begin != way.end || !connected_) return true;
+    if (way.ended || way.begin != way.end || !connected_) return;
     const ssize_t n = read(ends_[side].get(), way.bytes.data(), way.bytes.size());
-    if (n < 0) return errno == EAGAIN || errno == EINTR;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR) && !failed_[side]) return;
     way.begin = 0;
-    way.end = static_cast<size_t>(n);
-    way.ended = n == 0;
-    return true;
+    way.end = n > 0 ? static_cast<size_t>(n) : 0;
+    way.ended = n <= 0;
   }
 
   // Writes what came from the other side.
-  bool push(size_t side) {
+  void push(size_t side) {
     Way& way = ways_[1 - side];
     while (way.begin != way.end) {
       const ssize_t n = send(ends_[side].get(), way.bytes.data() + way.begin, way.end - way.begin, MSG_NOSIGNAL);
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return errno == EAGAIN;
+      if (n < 0 && errno == EAGAIN) return;
+      if (n < 0) return fail_side(side);
       way.begin += static_cast<size_t>(n);
     }
     if (way.ended && !way.shut) {
       way.shut = true;
       shutdown(ends_[side].get(), SHUT_WR);
     }
-    return true;
   }
 
   void arrange() {
     for (size_t side = 0; side < 2; ++side) {
+      if (failed_[side]) continue;
       short events = 0;
       if (!ways_[side].ended && ways_[side].begin == ways_[side].end && connected_) events |= POLLIN;
       if (ways_[1 - side].begin != ways_[1 - side].end || (side == 1 && !connected_)) events |= POLLOUT;
@@ -151,6 +168,7 @@ class Link : public std::enable_shared_from_this<Link> {
   Loop& loop_;
   std::array<Fd, 2> ends_;
   std::array<Way, 2> ways_;  // from the client, from the server
+  std::array<bool, 2> failed_{};
   bool connected_ = false;
 };
 

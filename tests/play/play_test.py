@@ -300,6 +300,13 @@ def services(m):
     assert "is being played" in m.last.stderr, m.last.stderr
     m.stop(name)
     assert fetch(port) == ""
+    # An answer is handed on although the server did not wait for the question.
+    name = m.begin(pod("hasty", ["blurt"], container="    ports: [{containerPort: 8080}]\n").replace(
+        "name: hasty", "name: hasty, annotations: {run.berth.tcp-listen: '0.0.0.0:8080'}"), "-p", f"{port}:hasty")
+    wait_until(lambda: "serving" in m("logs", "hasty", code=None), "the server")
+    answers = [fetch(port) for _ in range(20)]
+    assert answers == ["blurted\n"] * 20, answers
+    m.stop(name)
 
 
 def jobs(m):
