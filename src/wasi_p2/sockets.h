@@ -84,6 +84,28 @@ Networked<> set_hop_limit(int fd, bool is_v6, u8 value);
 Networked<u64> buffer_size(int fd, hostio::SocketOption which);
 Networked<> set_buffer_size(int fd, hostio::SocketOption which, u64 value);
 
+// The functions of both kinds of sockets that differ in nothing else.
+template <typename Socket>
+AddressFamily address_family(State&, Borrow<Socket> self) {
+  return self->is_v6 ? AddressFamily::Ipv6 : AddressFamily::Ipv4;
+}
+template <typename Socket>
+Networked<u8> get_hop_limit(State&, Borrow<Socket> self) {
+  return hop_limit(self->fd(), self->is_v6);
+}
+template <typename Socket>
+Networked<> put_hop_limit(State&, Borrow<Socket> self, u8 value) {
+  return set_hop_limit(self->fd(), self->is_v6, value);
+}
+template <typename Socket, hostio::SocketOption kWhich>
+Networked<u64> get_buffer_size(State&, Borrow<Socket> self) {
+  return buffer_size(self->fd(), kWhich);
+}
+template <typename Socket, hostio::SocketOption kWhich>
+Networked<> put_buffer_size(State&, Borrow<Socket> self, u64 value) {
+  return set_buffer_size(self->fd(), kWhich, value);
+}
+
 }  // namespace berth::wasi_p2
 
 namespace berth::component {

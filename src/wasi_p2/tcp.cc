@@ -148,9 +148,6 @@ Networked<IpSocketAddress> remote_address(State&, Borrow<TcpSocket> self) {
   return to_guest(TRY(networked(hostio::remote_address(self->fd()))));
 }
 bool is_listening(State&, Borrow<TcpSocket> self) { return self->stage == Stage::Listening; }
-AddressFamily address_family(State&, Borrow<TcpSocket> self) {
-  return self->is_v6 ? AddressFamily::Ipv6 : AddressFamily::Ipv4;
-}
 
 Networked<> set_listen_backlog_size(State&, Borrow<TcpSocket> self, u64 value) {
   if (value == 0) return refuse(NetworkError::InvalidArgument);
@@ -199,18 +196,6 @@ Networked<> set_keep_alive_count(State&, Borrow<TcpSocket> self, u32 value) {
   if (value == 0) return refuse(NetworkError::InvalidArgument);
   return set_option(*self, SocketOption::KeepAliveCount, static_cast<int>(std::min(value, kMost)));
 }
-Networked<u8> get_hop_limit(State&, Borrow<TcpSocket> self) { return hop_limit(self->fd(), self->is_v6); }
-Networked<> put_hop_limit(State&, Borrow<TcpSocket> self, u8 value) {
-  return set_hop_limit(self->fd(), self->is_v6, value);
-}
-template <SocketOption kWhich>
-Networked<u64> get_buffer_size(State&, Borrow<TcpSocket> self) {
-  return buffer_size(self->fd(), kWhich);
-}
-template <SocketOption kWhich>
-Networked<> put_buffer_size(State&, Borrow<TcpSocket> self, u64 value) {
-  return set_buffer_size(self->fd(), kWhich, value);
-}
 
 Own<Pollable> subscribe(State& state, Borrow<TcpSocket> self) {
   return state.give(make<Pollable>(Ref<Waitable>(&*self)));
@@ -253,7 +238,7 @@ constexpr HostDefinition kTcp[] = {
     host_function<local_address>("[method]tcp-socket.local-address"),
     host_function<remote_address>("[method]tcp-socket.remote-address"),
     host_function<is_listening>("[method]tcp-socket.is-listening"),
-    host_function<address_family>("[method]tcp-socket.address-family"),
+    host_function<address_family<TcpSocket>>("[method]tcp-socket.address-family"),
     host_function<set_listen_backlog_size>("[method]tcp-socket.set-listen-backlog-size"),
     host_function<keep_alive_enabled>("[method]tcp-socket.keep-alive-enabled"),
     host_function<set_keep_alive_enabled>("[method]tcp-socket.set-keep-alive-enabled"),
@@ -263,12 +248,12 @@ constexpr HostDefinition kTcp[] = {
     host_function<set_duration_option<SocketOption::KeepAliveInterval>>("[method]tcp-socket.set-keep-alive-interval"),
     host_function<keep_alive_count>("[method]tcp-socket.keep-alive-count"),
     host_function<set_keep_alive_count>("[method]tcp-socket.set-keep-alive-count"),
-    host_function<get_hop_limit>("[method]tcp-socket.hop-limit"),
-    host_function<put_hop_limit>("[method]tcp-socket.set-hop-limit"),
-    host_function<get_buffer_size<SocketOption::ReceiveBuffer>>("[method]tcp-socket.receive-buffer-size"),
-    host_function<put_buffer_size<SocketOption::ReceiveBuffer>>("[method]tcp-socket.set-receive-buffer-size"),
-    host_function<get_buffer_size<SocketOption::SendBuffer>>("[method]tcp-socket.send-buffer-size"),
-    host_function<put_buffer_size<SocketOption::SendBuffer>>("[method]tcp-socket.set-send-buffer-size"),
+    host_function<get_hop_limit<TcpSocket>>("[method]tcp-socket.hop-limit"),
+    host_function<put_hop_limit<TcpSocket>>("[method]tcp-socket.set-hop-limit"),
+    host_function<get_buffer_size<TcpSocket, SocketOption::ReceiveBuffer>>("[method]tcp-socket.receive-buffer-size"),
+    host_function<put_buffer_size<TcpSocket, SocketOption::ReceiveBuffer>>("[method]tcp-socket.set-receive-buffer-size"),
+    host_function<get_buffer_size<TcpSocket, SocketOption::SendBuffer>>("[method]tcp-socket.send-buffer-size"),
+    host_function<put_buffer_size<TcpSocket, SocketOption::SendBuffer>>("[method]tcp-socket.set-send-buffer-size"),
     host_function<subscribe>("[method]tcp-socket.subscribe"),
     host_function<shutdown>("[method]tcp-socket.shutdown"),
 };

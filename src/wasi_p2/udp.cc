@@ -130,22 +130,7 @@ Networked<IpSocketAddress> remote_address(State&, Borrow<UdpSocket> self) {
   if (!self->remote) return refuse(NetworkError::InvalidState);
   return to_guest(*self->remote);
 }
-AddressFamily address_family(State&, Borrow<UdpSocket> self) {
-  return self->is_v6 ? AddressFamily::Ipv6 : AddressFamily::Ipv4;
-}
-Networked<u8> get_hop_limit(State&, Borrow<UdpSocket> self) { return hop_limit(self->fd(), self->is_v6); }
-Networked<> put_hop_limit(State&, Borrow<UdpSocket> self, u8 value) {
-  return set_hop_limit(self->fd(), self->is_v6, value);
-}
 using hostio::SocketOption;
-template <SocketOption kWhich>
-Networked<u64> get_buffer_size(State&, Borrow<UdpSocket> self) {
-  return buffer_size(self->fd(), kWhich);
-}
-template <SocketOption kWhich>
-Networked<> put_buffer_size(State&, Borrow<UdpSocket> self, u64 value) {
-  return set_buffer_size(self->fd(), kWhich, value);
-}
 template <typename T>
 Own<Pollable> subscribe(State& state, Borrow<T> self) {
   return state.give(make<Pollable>(Ref<Waitable>(&*self)));
@@ -229,13 +214,13 @@ constexpr HostDefinition kUdp[] = {
     host_function<stream>("[method]udp-socket.stream"),
     host_function<local_address>("[method]udp-socket.local-address"),
     host_function<remote_address>("[method]udp-socket.remote-address"),
-    host_function<address_family>("[method]udp-socket.address-family"),
-    host_function<get_hop_limit>("[method]udp-socket.unicast-hop-limit"),
-    host_function<put_hop_limit>("[method]udp-socket.set-unicast-hop-limit"),
-    host_function<get_buffer_size<SocketOption::ReceiveBuffer>>("[method]udp-socket.receive-buffer-size"),
-    host_function<put_buffer_size<SocketOption::ReceiveBuffer>>("[method]udp-socket.set-receive-buffer-size"),
-    host_function<get_buffer_size<SocketOption::SendBuffer>>("[method]udp-socket.send-buffer-size"),
-    host_function<put_buffer_size<SocketOption::SendBuffer>>("[method]udp-socket.set-send-buffer-size"),
+    host_function<address_family<UdpSocket>>("[method]udp-socket.address-family"),
+    host_function<get_hop_limit<UdpSocket>>("[method]udp-socket.unicast-hop-limit"),
+    host_function<put_hop_limit<UdpSocket>>("[method]udp-socket.set-unicast-hop-limit"),
+    host_function<get_buffer_size<UdpSocket, SocketOption::ReceiveBuffer>>("[method]udp-socket.receive-buffer-size"),
+    host_function<put_buffer_size<UdpSocket, SocketOption::ReceiveBuffer>>("[method]udp-socket.set-receive-buffer-size"),
+    host_function<get_buffer_size<UdpSocket, SocketOption::SendBuffer>>("[method]udp-socket.send-buffer-size"),
+    host_function<put_buffer_size<UdpSocket, SocketOption::SendBuffer>>("[method]udp-socket.set-send-buffer-size"),
     host_function<subscribe<UdpSocket>>("[method]udp-socket.subscribe"),
     host_function<receive>("[method]incoming-datagram-stream.receive"),
     host_function<subscribe<IncomingStream>>("[method]incoming-datagram-stream.subscribe"),
