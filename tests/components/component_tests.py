@@ -73,7 +73,7 @@ def sockets(g):
 
 @case
 def denied(g):
-    assert g.run("denied", cwd=g.folder).stdout == b"done\n"
+    assert g.run("denied", cwd=g.folder, stdin=subprocess.DEVNULL).stdout == b"done\n"
 
 
 @case
@@ -185,10 +185,10 @@ def greed(g):
 def versions(g):
     """Every 0.2 is served; others are not."""
     for version in ("0.2.0", "0.2.3", "0.2.12", "0.2.99"):
-        g.run("denied", version=version)
+        g.run("denied", version=version, stdin=subprocess.DEVNULL)
     # What a release promises holds for none before it.
     for version in ("0.2.0-rc-2023-11-10", "0.3.0"):
-        g.run("denied", version=version, expect=2)
+        g.run("denied", version=version, expect=2, stdin=subprocess.DEVNULL)
 
 
 @case
