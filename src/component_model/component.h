@@ -85,11 +85,23 @@ struct LabeledType {
 
 struct Definition;
 
-// A type of core WebAssembly: a recursion group, given by the module that holds nothing else, or a module type.
+// What a module type is made of, as it was written.
+struct CoreDeclaration {
+  enum class Kind : u8 { Import, Type, Alias, Export } kind = Kind::Type;
+  u32 count = 1;        // Type: how many types; Alias: enclosing scopes to skip
+  u32 index = 0;        // Alias
+  bool is_rec = false;  // Type: a recursion group written as one
+};
+
+// A type of core WebAssembly: a recursion group or a module type.
 struct CoreTypeDef {
-  std::shared_ptr<const wasm::Module> group;  // of its types, the last `count` are defined here
-  u32 count = 0;
+  // Of a recursion group, a module with all types of the scope, of which `count` from `first` on are defined here. Of a
+  // module type, its types, and as imports what it imports and, after that, what it exports.
+  std::shared_ptr<const wasm::Module> group;
+  u32 first = 0, count = 0;
+  bool is_rec = false;  // a recursion group written as one
   std::optional<CoreModuleType> module;
+  std::vector<CoreDeclaration> declarations;
 };
 
 struct TypeDef {
@@ -112,10 +124,14 @@ struct TypeDef {
 
 enum class StringEncoding : u8 { Utf8, Utf16, Latin1OrUtf16 };
 
+// Options of canonical definitions, by their codes in the binary.
+enum class CanonOption : u8 { Utf8, Utf16, Latin1OrUtf16, Memory, Realloc, PostReturn, Async, Callback };
+
 struct CanonOptions {
   std::optional<StringEncoding> encoding;
   std::optional<u32> memory, realloc, post_return, callback;
   bool is_async = false;
+  std::vector<CanonOption> order;  // in which they are written
 };
 
 enum class CanonKind : u8 {
@@ -213,6 +229,7 @@ struct Definition {
 };
 
 struct CustomSection {
+  size_t before = 0;  // definitions that come first
   std::string name;
   std::vector<u8> payload;
 };

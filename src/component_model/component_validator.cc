@@ -141,8 +141,7 @@ void ComponentValidator::define(CoreTypeDef& d) {
     s.core_types.push_back({arena_->add(*d.module), nullptr, 0});
     return;
   }
-  const u32 first = static_cast<u32>(d.group->types.size()) - d.count;
-  for (u32 i = 0; i < d.count; ++i) s.core_types.push_back({nullptr, d.group, first + i});
+  for (u32 i = 0; i < d.count; ++i) s.core_types.push_back({nullptr, d.group, d.first + i});
 }
 
 // --- components and instances

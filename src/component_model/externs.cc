@@ -42,8 +42,8 @@ std::optional<ExternType> ComponentValidator::desc_type(const ExternDesc& desc, 
       break;
     default:
       // Equal, but a name of its own.
-      if (type.kind == AnyType::Kind::Value) type.value = arena_->copy(*type.value);
-      if (type.kind == AnyType::Kind::Resource) type.resource.name = arena_->new_name();
+      if (type.kind == AnyType::Kind::Value) type.value = arena_->rename(type.value);
+      if (type.kind == AnyType::Kind::Resource) type.resource = arena_->rename(type.resource);
       return ExternType::of_type(type);
   }
   return std::nullopt;
@@ -80,8 +80,8 @@ void ComponentValidator::define(Export& d) {
       if (!m.empty()) return fail("ascribed type of export is not compatible with item's type: " + m);
       type = ascribed;
     } else if (type->sort == Sort::Type) {
-      if (type->type.kind == AnyType::Kind::Value) type->type.value = arena_->copy(*type->type.value);
-      if (type->type.kind == AnyType::Kind::Resource) type->type.resource.name = arena_->new_name();
+      if (type->type.kind == AnyType::Kind::Value) type->type.value = arena_->rename(type->type.value);
+      if (type->type.kind == AnyType::Kind::Resource) type->type.resource = arena_->rename(type->type.resource);
     }
   }
   if (!type) return;

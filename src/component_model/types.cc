@@ -276,6 +276,12 @@ const ValType* TypeArena::add(ValType type, const char** why) {
 
 const ValType* TypeArena::copy(const ValType& type) { return &values_.emplace_back(type); }
 
+const ValType* TypeArena::rename(const ValType* type) {
+  ValType& made = values_.emplace_back(*type);
+  made.origin = type;
+  return &made;
+}
+
 const ValType* TypeArena::pair(const ValType* key, const ValType* value) {
   ValType t;
   t.kind = TypeKind::Tuple;
@@ -357,6 +363,15 @@ const ValType* Substituter::operator()(const ValType* type) {
   made.resource = replace(made.resource);
   part(made.element);
   for (Field& f : made.fields) part(f.type);
+  // Names given to names can go on for as long as a component has definitions.
+  constexpr u32 kMaxOrigins = 32;
+  if (origins_ < kMaxOrigins) {
+    ++origins_;
+    part(made.origin);
+    --origins_;
+  } else {
+    made.origin = nullptr;
+  }
   const ValType* out = changed ? arena_.copy(made) : type;
   done_.emplace(type, out);
   return out;

@@ -55,6 +55,7 @@ using ResourceVar = u32;
 struct ResourceRef {
   ResourceVar var = 0;
   u32 name = 0;
+  u32 origin = 0;  // the name that this one was given to, which says where it was taken from
   u64 key() const { return u64{var} << 32 | name; }
 };
 
@@ -89,6 +90,7 @@ struct ValType {
   const ValType* element = nullptr;  // List, FixedList, Stream, Future (may be null); Map: the pair, a Tuple
   u32 length = 0;                    // FixedList
   ResourceRef resource;              // Own, Borrow
+  const ValType* origin = nullptr;   // of a type with a name of its own, which an import or export gave it: what it names
 
   // What follows is derived.
   bool has_resource = false;  // somewhere inside
@@ -213,14 +215,16 @@ class TypeArena {
   // Fills in what is derived. Null, with the reason in `*why`, for a type past the limits of the Canonical ABI; those
   // do not hold where `why` is null.
   const ValType* add(ValType type, const char** why);
-  // The same type under another identity.
   const ValType* copy(const ValType& type);
+  // The same type under another identity, which an import or export gives it.
+  const ValType* rename(const ValType* type);
   const FuncType* add(FuncType type);
   const InstanceType* add(InstanceType type);
   const ComponentType* add(ComponentType type);
   const CoreModuleType* add(CoreModuleType type);
   ResourceVar new_resource() { return next_resource_++; }
-  u32 new_name() { return next_name_++; }
+  // The same resource type under another name.
+  ResourceRef rename(ResourceRef r) { return {r.var, next_name_++, r.name}; }
   // For Map: the pair of its key and its value.
   const ValType* pair(const ValType* key, const ValType* value);
 
@@ -254,6 +258,7 @@ class Substituter {
   const Substitution& map_;
   std::unordered_map<const void*, const void*> done_;
   bool replaces_types_ = false;
+  u32 origins_ = 0;  // under way
 };
 
 // The resource types that a type mentions.

@@ -134,5 +134,47 @@ TEST(ComponentDecoder, SurvivesMutations) {
   }
 }
 
+// A component that is one section of `count` items, each of the same bytes.
+std::vector<u8> repeated(u8 section, u32 count, const std::vector<u8>& item) {
+  std::vector<u8> content;
+  const auto leb = [](std::vector<u8>& out, u64 v) {
+    for (; v >= 0x80; v >>= 7) out.push_back(static_cast<u8>(v | 0x80));
+    out.push_back(static_cast<u8>(v));
+  };
+  leb(content, count);
+  for (u32 i = 0; i < count; ++i) content.insert(content.end(), item.begin(), item.end());
+  std::vector<u8> out = {0, 'a', 's', 'm', 0x0D, 0, 1, 0, section};
+  leb(out, content.size());
+  out.insert(out.end(), content.begin(), content.end());
+  return out;
+}
+
+TEST(ComponentDecoder, TakesManyCoreTypes) {
+  // Time that grows with the square of their number would be noticed.
+  const auto component = decode_component(repeated(3, 200'000, {0x60, 0, 0}), load_module);
+  ASSERT_TRUE(component) << component.error().to_string();
+  EXPECT_EQ(component->definitions.size(), 200'000u);
+}
+
+TEST(ComponentDecoder, FindsTheCoreTypeThatIsWrong) {
+  // The second one refers to one that follows.
+  const auto c = decode_component(
+      {{0, 'a', 's', 'm', 0x0D, 0, 1, 0, 3, 14, 3, 0x60, 0, 0, 0x60, 1, 0x64, 2, 0, 0x60, 1, 0x64, 0, 0}}, load_module);
+  ASSERT_FALSE(c);
+  EXPECT_EQ(c.error().offset(), 14u) << c.error().to_string();
+}
+
+TEST(ComponentDecoder, LimitsWhatAliasesStandFor) {
+  // A function type of 200 parameters in an outer component, and in an inner one an alias after another.
+  std::string params;
+  for (int i = 0; i < 200; ++i) params += " i64";
+  std::string aliases;
+  for (int i = 0; i < 100'000; ++i) aliases += "(alias outer 1 0 (core type))";
+  const auto bytes = binary("(component (core type (func (param" + params + "))) (component " + aliases + "))");
+  const auto c = decode_component(bytes, load_module);
+  ASSERT_FALSE(c);
+  EXPECT_EQ(c.error().code(), ErrorCode::LimitExceeded) << c.error().to_string();
+}
+
 }  // namespace
 }  // namespace berth::component_model

@@ -327,7 +327,11 @@ void ComponentParser::emit_import(const Sink& name, const Sink& type, Space spac
 // --- definitions
 
 void ComponentParser::component_fields(u32 closing) {
-  while (ok() && pos() < closing) definition();
+  while (ok() && pos() < closing) {
+    custom_annotations();
+    definition();
+  }
+  custom_annotations();
 }
 
 void ComponentParser::definition() {
@@ -380,10 +384,13 @@ void ComponentParser::strings(Sink& out) {
 }
 
 // The module whose fields are the tokens up to `closing`.
-Sink ComponentParser::module_range(u32 begin_token, u32 closing) {
+Sink ComponentParser::module_range(u32 begin_token, u32 closing, const std::optional<Token>& id) {
   Sink out;
-  const Token first = tokens().tokens[begin_token], last = tokens().tokens[closing];
-  auto parsed = parse_module(source_, options_, first.offset, last.offset);
+  // Annotations may come first.
+  const Token before = tokens().tokens[begin_token - 1], first = tokens().tokens[begin_token];
+  ParseOptions options = options_;
+  if (id) options.module_name = id_value(text(*id));
+  auto parsed = parse_module(source_, options, before.offset + text(before).size(), tokens().tokens[closing].offset);
   if (!parsed) {
     const u32 at = static_cast<u32>(parsed.error().offset().value_or(first.offset));
     fail(at, parsed.error().detail(), parsed.error().code());
@@ -430,7 +437,7 @@ void ComponentParser::core_module_definition(u32 open) {
     if (!parsed) return fail(source, parsed.error().detail(), parsed.error().code());
     content.bytes = std::move(parsed->binary);
   } else {
-    content = module_range(pos(), closing);
+    content = module_range(pos(), closing, id);
     if (content.map.empty()) content.map.push_back({0, source});
     move_to(closing);
   }

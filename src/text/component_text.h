@@ -89,6 +89,8 @@ class ComponentParser : private Cursor {
 
   void component_body(u32 closing);
   void component_fields(u32 closing);
+  // Custom sections that are written before the next token.
+  void custom_annotations();
   void definition();
   void core_definition();
   void core_module_definition(u32 open);
@@ -114,7 +116,7 @@ class ComponentParser : private Cursor {
   void put_sort(Bytes& out, Space space);
   bool at_type_use() const;
   bool at_inline(std::string_view what);
-  Sink module_range(u32 begin_token, u32 closing);
+  Sink module_range(u32 begin_token, u32 closing, const std::optional<Token>& id);
 
   // --- component_types.cc
   u32 define_type(Sink content, const std::optional<Token>& id = std::nullopt);

@@ -47,7 +47,10 @@ ModuleParser::ModuleParser(const Tokens& tokens, const ParseOptions& options)
 
 Result<ParsedModule> ModuleParser::run() {
   const bool wrapped = at_list(kw::Module);
-  if (wrapped) {
+  if (!wrapped) {
+    module_name_ = options_.module_name;
+    if (auto name = name_annotation()) module_name_ = std::move(name);
+  } else {
     advance(), advance();
     take_word(kw::Definition);
     if (kind() == TokenKind::Id) {

@@ -21,6 +21,8 @@ struct ParseOptions {
   wasm::FeatureSet features = {};
   // Whether identifiers go into a name section.
   bool names = true;
+  // What a module is called whose fields alone are given.
+  std::optional<std::string> module_name = {};
 };
 
 struct ParsedModule {

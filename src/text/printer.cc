@@ -60,8 +60,8 @@ Result<std::string> ModulePrinter::run() {
   custom_done_.resize(module_.customs.size());
   if (options_.annotations) read_code_metadata();
 
-  text_ = "(module";
-  if (const auto name = ids_.module()) {
+  text_ = options_.head.empty() ? "(module" : options_.head;
+  if (const auto name = ids_.module(); name && options_.head.empty()) {
     if (!name->empty()) {
       text_ += ' ';
       append_id(text_, *name);

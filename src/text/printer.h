@@ -19,6 +19,7 @@ struct PrintOptions {
   bool offsets = false;          // a comment with the offset in the binary before each instruction (not folded)
   bool names = true;             // identifiers from the name section
   bool annotations = true;       // custom sections and code metadata
+  std::string head = {};         // what to begin with instead of `(module` and the module's name
   u64 max_bytes = u64{4} << 30;  // of text; types and locals can take far more room than in the binary
 };
 

@@ -1,7 +1,10 @@
-// Whole components, quoted ones too.
+// Whole components, quoted ones too, and their custom sections.
+
+#include <algorithm>
 
 #include "text/component_parser.h"
 #include "text/component_text.h"
+#include "text/utf8.h"
 
 namespace berth::text {
 namespace {
@@ -39,6 +42,28 @@ Result<ParsedComponent> ComponentParser::run() {
   if (ok() && !at_end()) unexpected();
   if (!ok()) return std::unexpected(take_error());
   return out;
+}
+
+void ComponentParser::custom_annotations() {
+  const auto& all = tokens().annotations;
+  auto it = std::ranges::lower_bound(all, pos(), {}, &Annotation::token);
+  for (; ok() && it != all.end() && it->token == pos(); ++it) {
+    if (it->kind != Annotation::Custom) continue;
+    const auto& parts = tokens().annotation_tokens;
+    const auto is_string = [&](u32 i) { return i < it->last && parts[i].kind() == TokenKind::String; };
+    if (!is_string(it->first)) return fail(it->offset, "@custom annotation: missing section name");
+    const std::string name = string_value(text(parts[it->first]));
+    if (!is_utf8(name)) return fail(it->offset, "@custom annotation: malformed UTF-8 encoding");
+    Bytes content;
+    put_name(content, name);
+    u32 i = it->first + 1;
+    for (; is_string(i); ++i) append_string(text(parts[i]), content);
+    if (i != it->last) return fail(it->offset, "@custom annotation: unexpected token");
+    flush();
+    scope().out.bytes.push_back(0);
+    put_u64(scope().out.bytes, content.size());
+    put_bytes(scope().out.bytes, content);
+  }
 }
 
 namespace {
