@@ -113,8 +113,19 @@ constexpr Option kValidateOptions[] = {
     BERTH_FEATURE_OPTIONS,
 };
 
+constexpr Option kComposeOptions[] = {
+    {.name = "--output",
+     .value = "FILE",
+     .help = "write the component there; - is standard output",
+     .complete = Complete::File,
+     .letter = 'o'},
+    {.name = "--quiet", .help = "do not say what was given to what", .letter = 'q'},
+    BERTH_FEATURE_OPTIONS,
+};
+
 constexpr Option kInspectOptions[] = {
-    {.name = "--wat", .help = "print the module as text"},
+    {.name = "--wat", .help = "print the module or component as text"},
+    {.name = "--wit", .help = "print all that a component imports and exports, as WIT"},
     {.name = "--json", .help = "print what is found as JSON"},
     BERTH_FEATURE_OPTIONS,
 };
@@ -242,13 +253,26 @@ constexpr Command kCommands[] = {
      .run = validate_command},
     {.name = "inspect",
      .usage = "[OPTION…] FILE",
-     .summary = "Say what a module consists of, and what it needs to be granted",
-     .details = "FILE is a module, .wasm or .wat, or the name of an image that is kept here.",
+     .summary = "Say what a module or component consists of, and what it needs to be granted",
+     .details =
+         "FILE is a module or component, .wasm or .wat, or the name of an image that is kept here. Of a component\n"
+         "the world is shown as WIT; --wit adds the packages of WASI that it uses.",
      .options = kInspectOptions,
      .min_operands = 1,
      .max_operands = 1,
      .operands = Complete::File,
      .run = inspect_command},
+    {.name = "compose",
+     .usage = "[OPTION…] PLUG… FILE -o OUT",
+     .summary = "Put components together into one",
+     .details =
+         "FILE's imports are given what the PLUGs export, and so are those of a PLUG what PLUGs before it do; the\n"
+         "nearest one counts, also in another version that is compatible. What nobody provides is imported by\n"
+         "OUT, which exports what FILE exports.",
+     .options = kComposeOptions,
+     .min_operands = 1,
+     .operands = Complete::File,
+     .run = compose_command},
     {.name = "tool",
      .usage = "cat|env|ls|ps|stat [ARG…]",
      .summary = "Look around in a container that has no programs of its own",

@@ -23,6 +23,7 @@ int elsewhere_command(const Arguments& arguments);
 int cache_command(const Arguments& arguments);
 int wast_command(const Arguments& arguments);
 int validate_command(const Arguments& arguments);
+int compose_command(const Arguments& arguments);
 int inspect_command(const Arguments& arguments);
 int tool_command(const Arguments& arguments);
 int completions_command(const Arguments& arguments);

@@ -7,10 +7,13 @@
 
 #include "berth/commands.h"
 #include "berth/hand_over.h"
+#include "berth/inspect.h"
 #include "berth/json.h"
 #include "berth/needs.h"
 #include "cli/output.h"
 #include "cli/units.h"
+#include "component_model/printer.h"
+#include "component_model/wit.h"
 #include "engine/demangle.h"
 #include "engine/features_used.h"
 #include "text/printer.h"
@@ -55,66 +58,6 @@ std::string type_of(const wasm::Module& m, ExternKind kind, u32 index) {
   return {};
 }
 
-// Rows with their columns aligned, the last as long as it is.
-class Rows {
- public:
-  void add(std::string a, std::string b, std::string c) {
-    width_[0] = std::max(width_[0], std::min<size_t>(a.size(), kWidest));
-    width_[1] = std::max(width_[1], std::min<size_t>(b.size(), kWidest));
-    rows_.push_back({std::move(a), std::move(b), std::move(c)});
-  }
-  bool empty() const { return rows_.empty(); }
-  void print(Output& out, std::string_view indent) const {
-    for (const auto& row : rows_) {
-      std::string line(indent);
-      for (size_t i = 0; i < 3; ++i) {
-        if (row[i].empty()) continue;
-        line += row[i];
-        if (i < 2) line.append(row[i].size() < width_[i] ? width_[i] - row[i].size() + 2 : 2, ' ');
-      }
-      while (line.ends_with(' ')) line.pop_back();
-      out << line << "\n";
-    }
-  }
-
- private:
-  static constexpr size_t kWidest = 40;
-  std::vector<std::array<std::string, 3>> rows_;
-  size_t width_[2] = {};
-};
-
-std::string plural(size_t n, std::string_view one) {
-  return std::to_string(n) + " " + std::string(one) + (n == 1 ? "" : "s");
-}
-
-std::string list_of(const std::vector<std::string>& names) {
-  constexpr size_t kMost = 4;
-  std::string out;
-  for (size_t i = 0; i < names.size() && i < kMost; ++i) out += (i ? ", " : "") + names[i];
-  if (names.size() > kMost) out += " and " + std::to_string(names.size() - kMost) + " more";
-  return out;
-}
-
-std::string_view meaning(std::string_view custom) {
-  static constexpr std::pair<std::string_view, std::string_view> kKnown[] = {
-      {"name", "names of functions and more, for backtraces"},
-      {"producers", "which tools made it"},
-      {"target_features", "features it was compiled for"},
-      {"sourceMappingURL", "where a source map is"},
-      {"external_debug_info", "where debug information is"},
-      {"metadata.code.branch_hint", "which way branches mostly go"},
-      {"dylink.0", "for dynamic linking"},
-      {"linking", "for linking: this is an object file"},
-  };
-  for (const auto& [name, text] : kKnown) {
-    if (name == custom) return text;
-  }
-  if (custom.starts_with(".debug_")) return "DWARF debug information";
-  if (custom.starts_with("reloc.")) return "for linking";
-  if (custom.starts_with("component-type")) return "a component's interface";
-  return {};
-}
-
 u64 code_bytes(const wasm::Module& m) {
   u64 sum = 0;
   for (const auto& f : m.functions) sum += f.body.size;
@@ -128,35 +71,6 @@ std::vector<std::string_view> feature_names(const wasm::Module& m) {
     if (used.has(f.feature)) out.push_back(f.name);
   }
   return out;
-}
-
-std::string_view entry_text(Needs::Entry entry) {
-  switch (entry) {
-    case Needs::Entry::Program: return "It is a program: `berth run` calls its _start.";
-    case Needs::Entry::Reactor: return "It is a reactor: `berth run --invoke NAME` calls _initialize, then the export.";
-    case Needs::Entry::Start: return "It has a start function, which runs when it is instantiated.";
-    case Needs::Entry::Library: return "It is a library: `berth run --invoke NAME` calls one of its exports.";
-  }
-  return {};
-}
-
-void print_needs(Output& out, const Needs& needs, std::string_view path) {
-  out << "\nWhat it needs\n  " << entry_text(needs.entry) << "\n";
-  Rows rows;
-  for (const Need& n : needs.granted) rows.add(n.what, "always there", n.means);
-  for (const Need& n : needs.asked)
-    rows.add(n.what, "to be granted", n.means + " (" + list_of(n.shown_by) + "): " + n.grant);
-  for (const Need& n : needs.foreign)
-    rows.add(n.what, "not Berth's", n.means + " (" + list_of(n.shown_by) + "): " + n.grant);
-  if (rows.empty()) {
-    out << "  It needs nothing.\n";
-    return;
-  }
-  rows.print(out, "  ");
-  if (needs.asked.empty() || needs.entry != Needs::Entry::Program) return;
-  out << "  For example:\n    berth run";
-  for (const Need& n : needs.asked) out << " " << std::string_view(n.grant).substr(0, n.grant.find(','));
-  out << " " << printable(path) << "\n";
 }
 
 void print_text(Output& out, const wasm::Module& m, std::string_view path) {
@@ -197,24 +111,10 @@ void print_text(Output& out, const wasm::Module& m, std::string_view path) {
   if (!m.customs.empty()) out << "\nCustom sections\n";
   Rows customs;
   for (const auto& c : m.customs)
-    customs.add(printable(c.name), format_size(c.payload.size), std::string(meaning(c.name)));
+    customs.add(printable(c.name), format_size(c.payload.size), std::string(meaning_of_custom(c.name)));
   customs.print(out, "  ");
 
   print_needs(out, needs_of(m), path);
-}
-
-void add_needs(Json& json, const char* key, const std::vector<Need>& needs) {
-  json.begin_array(key);
-  for (const Need& n : needs) {
-    json.begin_object()
-        .string("what", n.what)
-        .string("means", n.means)
-        .string("grant", n.grant)
-        .begin_array("shown_by");
-    for (const auto& name : n.shown_by) json.string(name);
-    json.end_array().end_object();
-  }
-  json.end_array();
 }
 
 void print_json(Output& out, const wasm::Module& m) {
@@ -249,14 +149,34 @@ void print_json(Output& out, const wasm::Module& m) {
         .end_object();
   }
   json.end_array();
-  const Needs needs = needs_of(m);
-  static constexpr const char* kEntries[] = {"program", "reactor", "start", "library"};
-  json.begin_object("needs").string("entry", kEntries[static_cast<size_t>(needs.entry)]);
-  add_needs(json, "always_there", needs.granted);
-  add_needs(json, "to_be_granted", needs.asked);
-  add_needs(json, "foreign", needs.foreign);
-  json.end_object().end_object();
+  add_needs(json, needs_of(m));
+  json.end_object();
   out << json.text() << "\n";
+}
+
+int cannot_print(const std::string& path, const Error& error) {
+  print_error("cannot print " + printable(path) + ": " + error.to_string());
+  return kExitFailure;
+}
+
+int inspect_component(const Arguments& arguments, const std::string& path, std::vector<u8> bytes,
+                      const engine::Config& config) {
+  const u64 size = bytes.size();
+  auto loaded = component::load_component(std::move(bytes), path == "-" ? "standard input" : path, config);
+  if (!loaded) return load_error(loaded.error());
+  const bool is_full = arguments.has("--wit") || arguments.has("--json");
+  auto text = arguments.has("--wat") ? component::cm::print_component(**loaded)
+                                     : component::cm::to_wit(**loaded, is_full ? "" : "wasi");
+  if (!text) return cannot_print(path, text.error());
+  Output out;
+  if (arguments.has("--wat") || arguments.has("--wit")) {
+    out << *text;
+  } else if (arguments.has("--json")) {
+    print_component_json(out, **loaded, size, *text);
+  } else {
+    print_component_text(out, **loaded, size, *text, path);
+  }
+  return out.finish(0);
 }
 
 }  // namespace
@@ -264,27 +184,30 @@ void print_json(Output& out, const wasm::Module& m) {
 int inspect_command(const Arguments& arguments) {
   engine::Config config;
   if (auto wrong = read_features(arguments, config.features)) return usage_error(*wrong);
-  if (arguments.has("--wat") && arguments.has("--json"))
-    return usage_error({"--wat and --json exclude each other", {}});
+  if (arguments.has("--wat") + arguments.has("--json") + arguments.has("--wit") > 1)
+    return usage_error({"--wat, --wit and --json exclude each other", {}});
   const std::string path(arguments.operands()[0]);
   if (may_name_image(path) && access(path.c_str(), F_OK) != 0) {
-    if (arguments.has("--wat"))
+    if (arguments.has("--wat") || arguments.has("--wit"))
       return usage_error(
-          {"--wat goes with a module", "`berth image unpack " + path + "` says where that of an image is"});
+          {"--wat and --wit go with a file", "`berth image unpack " + path + "` says where that of an image is"});
     std::vector<std::string> words = {"inspect"};
     if (arguments.has("--json")) words.emplace_back("--json");
     words.insert(words.end(), {"--", path});
     return hand_over_to_image(words);
   }
-  auto module = engine::read_module_file(path, config);
+  engine::FileKind kind{};
+  std::vector<u8> bytes;
+  auto module = engine::read_module_file(path, config, &kind, &bytes);
+  if (kind == engine::FileKind::Component && !bytes.empty())
+    return inspect_component(arguments, path, std::move(bytes), config);
+  if (arguments.has("--wit"))
+    return usage_error({printable(path) + " is a module, and --wit goes with a component", {}});
   if (!module) return load_error(module.error());
   Output out;
   if (arguments.has("--wat")) {
     auto text = text::print_module(**module);
-    if (!text) {
-      print_error("cannot print " + path + ": " + text.error().to_string());
-      return kExitFailure;
-    }
+    if (!text) return cannot_print(path, text.error());
     out << *text;
   } else if (arguments.has("--json")) {
     print_json(out, **module);

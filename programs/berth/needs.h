@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "component/store.h"
 #include "wasm/module.h"
 
 namespace berth::cli {
@@ -16,12 +17,15 @@ struct Need {
 };
 
 struct Needs {
-  enum class Entry : u8 { Program, Reactor, Start, Library } entry = Entry::Library;
+  // Of modules, and of components: Command (wasi:cli/run), Proxy (wasi:http/incoming-handler), Plug.
+  enum class Entry : u8 { Program, Reactor, Start, Library, Command, Proxy, Plug } entry = Entry::Library;
   std::vector<Need> granted;  // what every guest has
   std::vector<Need> asked;    // what has to be granted
   std::vector<Need> foreign;  // what Berth itself does not provide
 };
 
 Needs needs_of(const wasm::Module& module);
+// `component` is validated.
+Needs needs_of(const component::cm::Component& component);
 
 }  // namespace berth::cli
