@@ -1,0 +1,5 @@
+export const greet = {
+  hello({ name, age }) {
+    return `Hello, ${name} of ${age}!`;
+  },
+};
