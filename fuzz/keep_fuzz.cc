@@ -47,7 +47,7 @@ void read_texts(std::string_view text) {
   }
   if (const auto config = keep::parse_config(text)) {
     // What the host could choose alone must not pass.
-    if (config->kind == keep::Config::Kind::Image && config->digest.empty() && !config->encrypted) std::abort();
+    if (config->kind == keep::Config::Kind::Image && config->digest.empty() && config->key.empty()) std::abort();
   }
   (void)keep::parse_url(text);
 }
@@ -55,8 +55,11 @@ void read_texts(std::string_view text) {
 void open_workload(std::span<const u8> bytes, bool encrypted) {
   keep::Config config;
   config.kind = keep::Config::Kind::Image;
-  config.encrypted = encrypted;
-  if (!encrypted) config.digest = "sha256:" + std::string(64, '0');
+  if (encrypted) {
+    config.key = "default/key/1";
+  } else {
+    config.digest = "sha256:" + std::string(64, '0');
+  }
   const auto module = keep::open_workload(
       bytes, config, [](std::string_view) -> Result<std::vector<u8>> { return std::vector<u8>(32); });
   if (!module) expect_reason(module.error());

@@ -46,14 +46,14 @@ Result<> read_image(const json::Value& value, Config& config) {
   for (const json::Member& member : value.members()) {
     if (member.name == "digest" && is_digest(member.value.string().value_or(""))) {
       config.digest = *member.value.string();
-    } else if (member.name == "encrypted" && member.value.boolean()) {
-      config.encrypted = *member.value.boolean();
+    } else if (member.name == "key" && is_resource_name(member.value.string().value_or(""))) {
+      config.key = *member.value.string();
     } else {
       return bad("\"image\": \"" + member.name + "\" is not known, or not of the right kind");
     }
   }
-  if (config.digest.empty() && !config.encrypted)
-    return bad("neither names the image's digest nor says that it is encrypted: the host could have any other run");
+  if (config.digest.empty() && config.key.empty())
+    return bad("\"image\" has neither a digest nor a key: the host could have any other run");
   return {};
 }
 

@@ -3,7 +3,8 @@
 //   {"module": {"resource": "default/app/module"}      a module or component that is a resource itself; or
 //              {"digest": "sha256:…"}                  the file on the keep's disk, if it is this one; or
 //              {"image": {"digest": "sha256:…",        the image on its disk (an archive of an OCI layout), of this
-//                         "encrypted": true}},         manifest, or with its layers encrypted; one of them at least
+//                         "key": "default/key/1"}},    manifest, or with all layers encrypted by this key; one of them
+//                                                      at least
 //    "native": true,                                   what runs is an artifact of `berth compile -o`, whose native
 //    code
 //                                                      the owner vouches for
@@ -27,9 +28,9 @@ namespace berth::keep {
 struct Config {
   enum class Kind : u8 { Resource, File, Image };
   Kind kind = Kind::Resource;
-  std::string resource;    // of Kind::Resource
-  std::string digest;      // "sha256:…"; of Kind::File, and of Kind::Image the manifest's or empty
-  bool encrypted = false;  // of Kind::Image: each layer that is used must be
+  std::string resource;  // of Kind::Resource
+  std::string digest;    // "sha256:…"; of Kind::File, and of Kind::Image the manifest's or empty
+  std::string key;       // of Kind::Image: the resource that each layer is encrypted by, or empty
   bool native = false;
   std::vector<std::string> args;
   std::vector<std::pair<std::string, std::string>> env, secrets;

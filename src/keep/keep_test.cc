@@ -89,8 +89,8 @@ TEST(Config, HasEverything) {
 TEST(Config, DoesNotLetTheHostChooseWhatRuns) {
   for (const char* bad :
        {"", "[]", "{}", R"({"module":{}})", R"({"module":{"file":true}})", R"({"module":{"digest":"sha256:00"}})",
-        R"({"module":{"image":{}}})", R"({"module":{"image":{"encrypted":false}}})",
-        R"({"module":{"image":{"digest":"latest"}}})", R"({"module":{"resource":"a/b","image":{"encrypted":true}}})",
+        R"({"module":{"image":{}}})", R"({"module":{"image":{"key":""}}})",
+        R"({"module":{"image":{"digest":"latest"}}})", R"({"module":{"resource":"a/b","image":{"key":"a/b"}}})",
         R"({"module":{"resource":"a/b"},"args":[1]})", R"({"module":{"resource":"a/b"},"args":["a\u0000b"]})",
         R"({"module":{"resource":"a/b"},"env":{"A=B":"c"}})", R"({"module":{"resource":"a/b"},"env":["A"]})",
         R"({"module":{"resource":"a/b"},"secrets":{"../x":"a/b"}})",
@@ -156,7 +156,7 @@ TEST(Workload, RefusesWhatItIsNot) {
   ASSERT_TRUE(opened);
   EXPECT_EQ(*opened, std::vector<u8>{'x'});
   image.kind = Config::Kind::Image;
-  image.encrypted = true;
+  image.key = "default/key/1";
   EXPECT_FALSE(open_workload({}, image, none));
   EXPECT_FALSE(open_workload(std::vector<u8>(10240), image, none));
   EXPECT_FALSE(open_workload(attest::bytes_of("no archive at all"), image, none));

@@ -101,9 +101,18 @@ class Layout {
   std::map<std::string, std::vector<u8>> files_;
 };
 
-// A manifest, through indexes: of an index the one for WebAssembly, else the only one, else Linux on x86-64.
-Result<json::Value> find_manifest(const Layout& layout, std::string& digest) {
-  json::Value document = TRY(layout.index());
+// A manifest, through indexes: of an index the one for WebAssembly, else the only one, else Linux on x86-64. With a
+// digest the search begins at that, since anybody may have written the layout's own index.
+Result<json::Value> find_manifest(const Layout& layout, const std::string& digest) {
+  json::Value document;
+  if (digest.empty()) {
+    document = TRY(layout.index());
+  } else {
+    TRY(layout.index());
+    const auto blob = layout.blob(digest);
+    if (!blob) return problem(blob.error().detail() + "; that is the image that is to run");
+    document = TRY(json::parse(attest::text_of(*blob)));
+  }
   for (int depth = 0; depth < 4 && document.find("manifests"); ++depth) {
     const json::Array& manifests = document.find("manifests")->items();
     const json::Value* best = nullptr;
@@ -118,8 +127,7 @@ Result<json::Value> find_manifest(const Layout& layout, std::string& digest) {
       best_score = std::max(best_score, score);
     }
     if (!best) return problem("the image's index is empty");
-    digest = best->text_at({"digest"});
-    const std::span<const u8> blob = TRY(layout.blob(digest));
+    const std::span<const u8> blob = TRY(layout.blob(best->text_at({"digest"})));
     document = TRY(json::parse(attest::text_of(blob)));
   }
   if (!document.find("layers")) return problem("the image has no manifest with layers");
@@ -144,7 +152,7 @@ Result<std::vector<u8>> base64_at(const json::Value& value, std::initializer_lis
 }
 
 // The options of a layer's encryption, which are encrypted themselves.
-Result<json::Value> private_options(const json::Value& layer, const KeySource& keys) {
+Result<json::Value> private_options(const json::Value& layer, std::string_view key_name, const KeySource& keys) {
   const std::string wrapped = annotation(layer, kKeyAnnotation);
   if (wrapped.empty())
     return problem("a layer is not encrypted for a broker: it lacks the annotation " + std::string(kKeyAnnotation));
@@ -158,6 +166,9 @@ Result<json::Value> private_options(const json::Value& layer, const KeySource& k
     name.remove_prefix(std::min(name.size(), name.find('/') + 1));
   }
   if (!is_resource_name(name)) return problem("a layer's key has no name of a broker's resource");
+  // Whoever knows another of the broker's keys could have made this layer.
+  if (!key_name.empty() && name != key_name)
+    return problem("a layer is encrypted by " + std::string(name) + ", and its owner says " + std::string(key_name));
   const std::vector<u8> key = TRY(keys(name));
   const std::vector<u8> data = TRY(base64_at(packet, {"wrapped_data"})), nonce = TRY(base64_at(packet, {"iv"}));
   if (data.size() < 16) return problem("a layer's key is cut off");
@@ -168,11 +179,12 @@ Result<json::Value> private_options(const json::Value& layer, const KeySource& k
   return json::parse(attest::text_of(*text));
 }
 
-Result<std::vector<u8>> decrypt_layer(const json::Value& layer, std::span<const u8> blob, const KeySource& keys) {
+Result<std::vector<u8>> decrypt_layer(const json::Value& layer, std::span<const u8> blob, std::string_view key_name,
+                                      const KeySource& keys) {
   const json::Value open = TRY(json_of_base64(annotation(layer, kOptionsAnnotation), "options"));
   if (const auto cipher = open.text_at({"cipher"}); cipher != "AES_256_CTR_HMAC_SHA256")
     return problem("a layer is encrypted by \"" + std::string(cipher) + "\"; AES_256_CTR_HMAC_SHA256 is known");
-  const json::Value options = TRY(private_options(layer, keys));
+  const json::Value options = TRY(private_options(layer, key_name, keys));
   const std::vector<u8> key = TRY(base64_at(options, {"symkey"})),
                         counter = TRY(base64_at(options, {"cipheroptions", "nonce"}));
   const std::vector<u8> expected = TRY(base64_at(open, {"hmac"})), mac = TRY(hmac_sha256(key, blob));
@@ -207,26 +219,16 @@ Result<std::vector<u8>> module_of(const json::Value& config, std::map<std::strin
 
 Result<std::vector<u8>> open_image(std::span<const u8> bytes, const Config& config, const KeySource& keys) {
   const Layout layout = TRY(Layout::read(bytes));
-  std::string digest;
-  const json::Value manifest = TRY(find_manifest(layout, digest));
-  if (!config.digest.empty() && digest != config.digest) {
-    // The one that an index named by this digest has is as good.
-    const auto top = TRY(layout.index());
-    const json::Value* const entries = top.find("manifests");
-    const bool index = entries && std::ranges::any_of(entries->items(), [&](const json::Value& entry) {
-                         return entry.text_at({"digest"}) == config.digest;
-                       });
-    if (!index) return problem("the image on the disk is " + digest + "; " + config.digest + " is to run");
-  }
+  const json::Value manifest = TRY(find_manifest(layout, config.digest));
   std::map<std::string, std::vector<u8>> files;
   for (const json::Value& layer : manifest.find("layers")->items()) {
     std::string_view type = layer.text_at({"mediaType"});
     const std::span<const u8> blob = TRY(layout.blob(layer.text_at({"digest"})));
     std::vector<u8> contents(blob.begin(), blob.end());
     if (type.ends_with(kEncrypted)) {
-      contents = TRY(decrypt_layer(layer, blob, keys));
+      contents = TRY(decrypt_layer(layer, blob, config.key, keys));
       type.remove_suffix(kEncrypted.size());
-    } else if (config.encrypted) {
+    } else if (!config.key.empty()) {
       return problem("a layer of the image is not encrypted, and its owner says that they all are");
     }
     if (is_program(contents, config.native)) {

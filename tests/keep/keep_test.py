@@ -107,6 +107,25 @@ def archive(layers, entrypoint=None):
     return out.getvalue(), top["digest"]
 
 
+def with_another(data, digest):
+    """The archive with an index that prefers another manifest to that of the digest."""
+    other = archive([("application/wasm", b"\0asm\1\0\0\0", {})])
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for source in (data, other[0]):
+            for info in tarfile.open(fileobj=io.BytesIO(source)):
+                if info.name.startswith("blobs/"):
+                    tar.addfile(info, tarfile.open(fileobj=io.BytesIO(source)).extractfile(info.name))
+        kind = "application/vnd.oci.image.manifest.v1+json"
+        index = json.dumps({"schemaVersion": 2, "manifests": [
+            {"mediaType": kind, "digest": other[1], "size": 1, "platform": {"architecture": "wasm", "os": "wasi"}},
+            {"mediaType": kind, "digest": digest, "size": 1}]}).encode()
+        info = tarfile.TarInfo("index.json")
+        info.size = len(index)
+        tar.addfile(info, io.BytesIO(index))
+    return out.getvalue()
+
+
 def layer_of(module):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:
@@ -201,25 +220,32 @@ def delivery(folder):
         image.write_bytes(data)
         check_output(given({"image": {"digest": manifest}}, image, **FULL), [], 100_000)
         assert "is to run" in given({"image": {"digest": "sha256:" + "0" * 64}}, image, code=1).err
-        assert "not encrypted" in given({"image": {"encrypted": True}}, image, code=1).err
+        # The index is the host's: it may name another image first, and the right one besides.
+        image.write_bytes(with_another(data, manifest))
+        check_output(given({"image": {"digest": manifest}}, image, **FULL), [], 100_000)
+        assert "not encrypted" in given({"image": {"key": "default/key/1"}}, image, code=1).err
         assert "have any other run" in given({"image": {}}, image, code=1).err
 
         data, manifest = encrypted_image(module)
         image.write_bytes(data)
-        check_output(given({"image": {"encrypted": True}}, image, args=["3"], code=3, **FULL), ["3"], 100_000)
-        check_output(given({"image": {"encrypted": True, "digest": manifest}}, image, **FULL), [], 100_000)
+        check_output(given({"image": {"key": "default/key/1"}}, image, args=["3"], code=3, **FULL), ["3"], 100_000)
+        check_output(given({"image": {"key": "default/key/1", "digest": manifest}}, image, **FULL), [], 100_000)
+        # By a key that others may have, too.
+        resources["default/key/2"] = KEY
+        assert "its owner says default/key/2" in given({"image": {"key": "default/key/2"}}, image, code=1).err
+        check_output(given({"image": {"digest": manifest}}, image, **FULL), [], 100_000)
         resources["default/key/1"] = bytes(32)
-        assert "another key" in given({"image": {"encrypted": True}}, image, code=1).err
+        assert "another key" in given({"image": {"key": "default/key/1"}}, image, code=1).err
         del resources["default/key/1"]
-        assert "does not release default/key/1" in given({"image": {"encrypted": True}}, image, code=1).err
+        assert "does not release default/key/1" in given({"image": {"key": "default/key/1"}}, image, code=1).err
         resources["default/key/1"] = KEY
         sealed, notes = broker_double.encrypt_layer(layer_of(module), "default/key/1", KEY)
         changed = bytearray(sealed)
         changed[100] ^= 1
         image.write_bytes(archive([("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", bytes(changed), notes)])[0])
-        assert "was changed" in given({"image": {"encrypted": True}}, image, code=1).err
+        assert "was changed" in given({"image": {"key": "default/key/1"}}, image, code=1).err
         image.write_bytes(b"no archive")
-        assert "cannot be read" in given({"image": {"encrypted": True}}, image, code=1).err
+        assert "cannot be read" in given({"image": {"key": "default/key/1"}}, image, code=1).err
 
         for wrong, says in [({"module": {"resource": "../etc"}}, "no name of a resource"), ({"modul": 1}, "not known"), ({}, "missing"),
                             ({"module": {"resource": "default/app/module"}, "secrets": {"../x": "a/b"}}, "no name for a file")]:
@@ -385,7 +411,7 @@ def machine(folder):
     native = native_of(folder, module)
     data, _ = encrypted_image(native or module)
     (folder / "image.tar").write_bytes(data)
-    resources = {**RESOURCES, "default/app/config": config(module={"image": {"encrypted": True}}, native=bool(native), args=["42"],
+    resources = {**RESOURCES, "default/app/config": config(module={"image": {"key": "default/key/1"}}, native=bool(native), args=["42"],
                                                            **FULL)}
     with broker_double.Broker(resources, measurement=measurement) as broker:
         start = time.monotonic()
