@@ -4,9 +4,9 @@
 // The folder is $BERTH_EVIDENCE. 77 after saying so when there is none.
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -231,7 +231,14 @@ void times() {
   }
 }
 
-// How long one takes, with its collateral read anew each time, as a fresh process would.
+double processor_milliseconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
+}
+
+// How long one takes, with its collateral read anew each time, as a fresh process would. Of the processor's time, which
+// other work on the machine does not add to.
 void speed() {
   constexpr int kRuns = 21;
   for (const Sample& sample : kSamples) {
@@ -240,20 +247,19 @@ void speed() {
     for (const std::string& file : sample.collateral) files.push_back(read(file));
     std::vector<double> times;
     for (int i = 0; i < kRuns; ++i) {
-      const auto start = std::chrono::steady_clock::now();
+      const double start = processor_milliseconds();
       Collateral collateral;
       for (const Blob& file : files) CHECK(collateral.add(file, "file").has_value());
       const Verdict verdict = verify(*read_evidence(bytes), collateral, time_of(sample));
       const Appraisal appraisal = appraise(verdict, Policy::any_genuine());
-      times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+      times.push_back(processor_milliseconds() - start);
       CHECK(!appraisal.checks.empty());
     }
     std::ranges::sort(times);
-    std::printf("%-30s %6.2f ms (median of %d; fastest %.2f)\n", sample.file.c_str(), times[kRuns / 2], kRuns,
-                times[0]);
+    std::printf("%-30s %6.2f ms (median of %d; slowest %.2f)\n", sample.file.c_str(), times[kRuns / 2], kRuns,
+                times.back());
 #ifndef BERTH_INSTRUMENTED
-    // The fastest: other work on the machine is not what is asked about.
-    if (times[0] > 10) fail_with(sample.file + " takes more than 10 ms");
+    if (times[kRuns / 2] > 10) fail_with(sample.file + " takes more than 10 ms");
 #endif
   }
 }
