@@ -129,6 +129,16 @@ TEST(Rewrite, KeepsWhatItDoesNotChange) {
   EXPECT_EQ(rewritten(config_with(R"("mounts":[])"))->launcher.berth, "/.berth/berth");
 }
 
+TEST(Rewrite, MakesOneOfVersion1OfALaterConfiguration) {
+  json::Value config =
+      parsed(R"({"ociVersion":"1.3.0","linux":{"resources":{"pids":{"limit":-1},"cpu":{"shares":2}}}})");
+  declare_1_0(config);
+  EXPECT_EQ(json::to_text(config), R"({"ociVersion":"1.0.2","linux":{"resources":{"cpu":{"shares":2}}}})");
+  config = parsed(R"({"ociVersion":"1.2.0","linux":{"resources":{"pids":{"limit":9}}}})");
+  declare_1_0(config);
+  EXPECT_EQ(json::to_text(config), R"({"ociVersion":"1.0.2","linux":{"resources":{"pids":{"limit":9}}}})");
+}
+
 TEST(Rewrite, AllowsSystemCallsThatProfilesDoNotKnow) {
   auto out = rewritten(config_with(
       R"("linux":{"seccomp":{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["openat2"],"action":"SCMP_ACT_ERRNO"}]}})"));

@@ -269,6 +269,14 @@ bool is_later_than_1_0(const json::Value& config) {
   return !version.empty() && version != "1.0" && !version.starts_with("1.0.");
 }
 
-void declare_1_0(json::Value& config) { config.set("ociVersion", "1.0.2"); }
+void declare_1_0(json::Value& config) {
+  config.set("ociVersion", "1.0.2");
+  // Later versions say "as many as there may be" by a limit below zero, which older runtimes write into the cgroup.
+  json::Value* on_linux = config.find("linux");
+  json::Value* resources = on_linux ? on_linux->find("resources") : nullptr;
+  const json::Value* pids = resources ? resources->find("pids") : nullptr;
+  const json::Value* limit = pids ? pids->find("limit") : nullptr;
+  if (limit && limit->integer().value_or(0) < 0) resources->erase("pids");
+}
 
 }  // namespace berth::container

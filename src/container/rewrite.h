@@ -55,6 +55,7 @@ void make_movable(json::Value& config, const std::string& bundle);
 // Runtimes of version 1.0 of the specification refuse later ones, which differ in what is optional. Whether the
 // configuration is later than that.
 bool is_later_than_1_0(const json::Value& config);
+// Makes one of 1.0 of it, without the number of processes where that is not limited (below zero).
 void declare_1_0(json::Value& config);
 
 }  // namespace berth::container

@@ -247,7 +247,7 @@ class Pod:
     def start(self, name, *command, env=(), mounts=(), memory=0, annotations=None, readonly=False, image=IMAGE, args=()):
         t = self.cri.types
         config = t.ContainerConfig(
-            metadata=t.ContainerMetadata(name=name), image=t.ImageSpec(image=image), command=command, args=args,
+            metadata=t.ContainerMetadata(name=name), image=t.ImageSpec(image=image, user_specified_image=image), command=command, args=args,
             envs=[t.KeyValue(key=key, value=value) for key, value in env],
             mounts=[t.Mount(container_path=inside, host_path=str(outside), readonly=ro) for inside, outside, ro in mounts],
             annotations=annotations or {}, log_path=f"{name}.log", linux=t.LinuxContainerConfig(

@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "containers")]
-from setting import build_guest, find, skip  # noqa: E402
+from setting import build_guest, build_pause, find, skip  # noqa: E402
 
 PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "etcd")
 ADDRESS = "10.55.0.2"
@@ -134,10 +134,7 @@ current-context: x
     def images(self):
         import containerd as writer  # of the container tests
         wasm, native = build_guest(self.folder)
-        pause = self.folder / "pause"
-        subprocess.run(["clang-19", "-O2", "-static", "-x", "c", "-", "-o", pause], check=True, text=True,
-                       input="#include <signal.h>\n#include <unistd.h>\nstatic void end(int s) { (void)s; _exit(0); }\n"
-                             "int main(void) { signal(SIGTERM, end); signal(SIGINT, end); while (1) pause(); }\n")
+        pause = build_pause(self.folder)
         made = {"localhost/pause:1": ({"pause": pause}, {"Entrypoint": ["/pause"]}),
                 "localhost/guest:1": ({"guest.wasm": wasm, "bin/guest": native}, {"Entrypoint": ["/guest.wasm"]}),
                 "localhost/berth-node:1": ({name: self.berth.with_name(name) for name in ("berth", "berth-oci", "berth-install")},
