@@ -99,10 +99,8 @@ Result<> make_image(const cli::Arguments& arguments, cli::Output& out) {
       << " modules, sha256:" << measure::to_hex(measure::sha256({initrd})) << "\n"
       << folder << "/cmdline  " << line << "\n";
   const auto lacks = [&](std::string_view name) { return std::ranges::count(order.missing, name) != 0; };
-  if (lacks("sev_guest"))
-    out << "note: this kernel has no driver for evidence of SEV-SNP (sev-guest; Debian's have it from 6.12 on)\n";
-  if (lacks("tdx_guest"))
-    out << "note: this kernel has no driver for evidence of TDX (tdx-guest; Debian's have it from 6.12 on)\n";
+  if (lacks("sev_guest")) out << "note: this kernel has no driver for evidence of SEV-SNP (sev-guest)\n";
+  if (lacks("tdx_guest")) out << "note: this kernel has no driver for evidence of TDX (tdx-guest)\n";
   return {};
 }
 

@@ -70,7 +70,7 @@ def check_simulated(text, report_data):
 class Broker:
     def __init__(self, resources, measurement=None, host_data=None, certificate=None, tamper=lambda name, answer: answer):
         self.resources, self.measurement, self.host_data, self.tamper = resources, measurement, host_data, tamper
-        self.sessions, self.released, self.asked, self.lock = {}, [], [], threading.Lock()
+        self.sessions, self.released, self.asked, self.evidence, self.lock = {}, [], [], [], threading.Lock()
         broker = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -151,7 +151,9 @@ class Broker:
             raise ValueError("this broker knows simulated evidence only")
         digest = hashlib.sha384(canonical({"additional-evidence": "", "nonce": runtime["nonce"],
                                            "tee-pubkey": runtime["tee-pubkey"]})).digest()
-        evidence = check_simulated(body["tee-evidence"]["primary_evidence"]["simulated"], digest)
+        text = body["tee-evidence"]["primary_evidence"]["simulated"]
+        evidence = check_simulated(text, digest)
+        self.evidence.append((text, digest))
         if self.measurement and evidence["measurement"] != self.measurement:
             raise ValueError(f"the measurement is {evidence['measurement']}; {self.measurement} is wanted")
         if self.host_data and evidence["host_data"] != self.host_data:

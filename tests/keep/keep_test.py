@@ -271,6 +271,20 @@ def proof(folder):
                                "--dry-run").out)
         broker.measurement, broker.host_data = shown["measurement"], shown["host_data"]
         check_output(outcome(broker), [], 0)
+        # What was proved, judged by a policy that pins what was foretold.
+        text, report_data = broker.evidence[-1]
+        (folder / "evidence").write_text(text)
+
+        def judged(measurement, code, allow="true"):
+            (folder / "policy.toml").write_text(
+                f'technologies = ["simulated"]\nallow_simulated = {allow}\n[simulated]\nmeasurements = ["{measurement}"]\n'
+                f'host_data = ["{shown["host_data"]}"]\n')
+            return run(str(BERTH) + "-attest", "verify", "--policy", folder / "policy.toml", "--nonce", report_data.hex(),
+                       folder / "evidence", code=code)
+
+        judged(shown["measurement"], 0)
+        assert "measurement" in judged("22" * 48, 1).out
+        judged(shown["measurement"], 2, allow="false")
         launch = {"broker": broker.url, "config": "default/app/config", "version": 1}
         assert shown["host_data"] == hashlib.sha256(json.dumps(launch, separators=(",", ":")).encode()).hexdigest()
 
