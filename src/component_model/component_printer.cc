@@ -24,6 +24,19 @@ void ComponentPrinter::define(Space space) {
   const u32 number = next(space);
   if (const auto& id = scope().ids[static_cast<size_t>(space)][number]; !id.id.empty()) out_ += ' ' + id.id;
   out_ += " (;" + std::to_string(number) + ";)";
+  defining_ = SortIndex{space, number};
+}
+
+// By its name, where it has one already: what refers to itself or to what follows is not valid, and has to come back as
+// such.
+void ComponentPrinter::index(Space space, u32 at) {
+  const bool is_defined = at < scope().counts[static_cast<size_t>(space)] &&
+                          !(defining_ && defining_->space == space && defining_->index == at);
+  if (is_defined) {
+    scope().ids[static_cast<size_t>(space)].append(out_, at);
+  } else {
+    out_ += std::to_string(at);
+  }
 }
 
 void ComponentPrinter::item(const SortIndex& at, bool with_core) {
@@ -88,6 +101,7 @@ Result<> ComponentPrinter::definitions(const Component& c) {
     }
     if (i == c.definitions.size()) return {};
     line();
+    defining_.reset();
     TRY(std::visit([&](const auto& body) { return print(body); }, c.definitions[i].body));
     if (out_.size() > options_.max_bytes)
       return fail(ErrorCode::LimitExceeded, "the component's text would be too large");

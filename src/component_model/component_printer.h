@@ -51,7 +51,7 @@ class ComponentPrinter {
   void define(Space space);
   // Its number.
   u32 next(Space space) { return scope().counts[static_cast<size_t>(space)]++; }
-  void index(Space space, u32 index) { scope().ids[static_cast<size_t>(space)].append(out_, index); }
+  void index(Space space, u32 index);
   // `(func $f)`; without "core" where only core things can stand.
   void item(const SortIndex& item, bool with_core);
   void name(const ExternName& name);
@@ -78,6 +78,7 @@ class ComponentPrinter {
   std::string out_;
   std::vector<std::unique_ptr<Scope>> scopes_;
   u32 depth_ = 0;
+  std::optional<SortIndex> defining_;  // what the definition under way gives a name to
 };
 
 }  // namespace berth::component_model

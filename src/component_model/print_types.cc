@@ -136,6 +136,7 @@ Result<> ComponentPrinter::declarations(const TypeDef& d) {
   ++depth_;
   for (const Definition& declaration : d.declarations) {
     line();
+    defining_.reset();
     TRY(std::visit([&](const auto& body) { return print(body); }, declaration.body));
   }
   --depth_;

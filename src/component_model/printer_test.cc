@@ -142,6 +142,16 @@ TEST(ComponentPrinter, TakesNamesOfTheNameSection) {
   EXPECT_EQ(print(binary(text)), text);
 }
 
+TEST(ComponentPrinter, NamesNothingBeforeItIsDefined) {
+  // A type that refers to itself, and to the one that follows; neither is valid.
+  const std::string text = print(binary(R"((component (type (list 0)) (type (list 2)) (type u8)
+    (@custom "component-name" "\01\0b\03\03\00\01a\01\01b\02\01c"))"
+                                        ")"));
+  EXPECT_NE(text.find("(type $a (;0;) (list 0))"), std::string::npos) << text;
+  EXPECT_NE(text.find("(type $b (;1;) (list 2))"), std::string::npos) << text;
+  EXPECT_EQ(print(binary(text)), text);
+}
+
 TEST(ComponentPrinter, KeepsNamesOfModulesApart) {
   const std::string text =
       print(binary(R"((component (core module (@name "m")) (core module (@name "m")) (core module)))"));
