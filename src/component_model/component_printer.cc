@@ -1,5 +1,6 @@
 #include "component_model/component_printer.h"
 
+#include "text/utf8.h"
 #include "wasm/code_reader.h"
 #include "wasm/names.h"
 
@@ -116,7 +117,7 @@ void ComponentPrinter::read_names(const CustomSection& section, Scope& s) {
     if (!from.ok() || size > from.remaining()) return {};
     const std::string_view name(reinterpret_cast<const char*>(from.position()), size);
     from.skip(size);
-    return name;
+    return text::is_utf8(name) ? name : std::string_view();
   };
   while (reader.ok() && !reader.at_end()) {
     const u8 id = reader.byte();

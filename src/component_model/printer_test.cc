@@ -152,6 +152,15 @@ TEST(ComponentPrinter, NamesNothingBeforeItIsDefined) {
   EXPECT_EQ(print(binary(text)), text);
 }
 
+TEST(ComponentPrinter, LeavesNamesOutThatAreNoText) {
+  EXPECT_EQ(round_trip(R"((component (type u8) (@custom "component-name" "\00\02\01\ff\01\06\03\01\00\02\c3("))"
+                       ")"),
+            R"((component
+  (type (;0;) u8)
+  (@custom "component-name" "\00\02\01\ff\01\06\03\01\00\02\c3("))
+)");
+}
+
 TEST(ComponentPrinter, KeepsNamesOfModulesApart) {
   const std::string text =
       print(binary(R"((component (core module (@name "m")) (core module (@name "m")) (core module)))"));

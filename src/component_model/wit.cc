@@ -1,6 +1,7 @@
 #include "component_model/wit.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <set>
 
@@ -22,6 +23,28 @@ std::string id(std::string_view label) {
   return (is_keyword ? "%" : "") + std::string(label);
 }
 
+// Text in quotes; what is no letter or digit as its number.
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+        std::string_view("-._:/").contains(text[i])) {
+      out += text[i++];
+      continue;
+    }
+    const u32 size = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+    u32 code = size == 1 ? c : c & (0x7Fu >> size);
+    for (u32 k = 1; k < size && i + k < text.size(); ++k)
+      code = code << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3Fu);
+    char digits[16];
+    const auto end = std::to_chars(digits, digits + sizeof digits, code, 16).ptr;
+    out += "\\u{" + std::string(digits, end) + '}';
+    i += size;
+  }
+  return out + '"';
+}
+
 // The package that an interface belongs to, "wasi:io@0.2.0", and the interface without it.
 struct InterfaceName {
   std::string package, interface, version;
@@ -39,7 +62,11 @@ std::optional<InterfaceName> take_apart(std::string_view name) {
 
 class WitPrinter {
  public:
-  WitPrinter(const ComponentType& type, std::string_view skipped) : type_(type) {
+  WitPrinter(const Component& component, std::string_view skipped) : type_(*component.type) {
+    for (const Definition& d : component.definitions) {
+      if (const auto* import = std::get_if<Import>(&d.body)) imported_.emplace(import->name.name, &import->name);
+      if (const auto* exported = std::get_if<Export>(&d.body)) exported_.emplace(exported->name.name, &exported->name);
+    }
     if (!skipped.empty()) skip_ = std::string(skipped) + ":";
   }
   Result<std::string> run();
@@ -57,8 +84,9 @@ class WitPrinter {
     bool is_done = false;
   };
 
-  u32 owner(const NamedExtern& e);
-  void collect(const std::vector<NamedExtern>& list);
+  using Names = std::map<std::string_view, const ExternName*>;
+  u32 owner(const NamedExtern& e, const Names& names);
+  void collect(const std::vector<NamedExtern>& list, const Names& names);
 
   void line() {
     out_ += '\n';
@@ -81,12 +109,18 @@ class WitPrinter {
   void handle(const ValType& type);
   void structure(const ValType& type);
   void fields(const ValType& type);
-  void world_item(const char* word, const NamedExtern& item);
+  void world_item(const char* word, const NamedExtern& item, const Names& names);
+  void external_id(const ExternName& name) {
+    if (!name.external_id) return;
+    out_ += "@external-id(" + quoted(*name.external_id) + ')';
+    line();
+  }
   void path(u32 to, u32 from);
   void package(const std::string& name, u32 depth);
 
   const ComponentType& type_;
-  std::string skip_;  // how packages begin that are not printed
+  std::string skip_;           // how packages begin that are not printed
+  Names imported_, exported_;  // as written
   TypeNames names_;
   std::vector<Owner> owners_{1};
   std::map<std::string, u32, std::less<>> by_name_;
@@ -113,29 +147,32 @@ bool is_of_resource(const NamedExtern& item) { return item.type.sort == Sort::Fu
 
 // --- who owns what
 
-u32 WitPrinter::owner(const NamedExtern& e) {
-  const auto name = take_apart(e.name);
+u32 WitPrinter::owner(const NamedExtern& e, const Names& names) {
+  // What has a label may be an interface with a name all the same.
+  const auto& implements = names.at(e.name)->implements;
+  const std::string& full = implements ? *implements : e.name;
+  const auto name = take_apart(full);
   if (name) {
-    if (const auto found = by_name_.find(e.name); found != by_name_.end()) return found->second;
+    if (const auto found = by_name_.find(full); found != by_name_.end()) return found->second;
   }
   const u32 made = names_.new_owner();
-  owners_.emplace_back().name = e.name;
+  owners_.emplace_back().name = full;
   if (!name) {
     inline_.emplace(&e, made);
     return made;
   }
-  by_name_.emplace(e.name, made);
+  by_name_.emplace(full, made);
   Package& package = packages_[name->package];
   if (package.interfaces.empty()) package_order_.push_back(name->package);
   package.interfaces.push_back(made);
   return made;
 }
 
-void WitPrinter::collect(const std::vector<NamedExtern>& list) {
+void WitPrinter::collect(const std::vector<NamedExtern>& list, const Names& names) {
   for (const NamedExtern& e : list) {
     if (e.type.sort == Sort::Type) names_.add(0, e.name, e.type.type);
     if (e.type.sort != Sort::Instance) continue;
-    const u32 to = owner(e);
+    const u32 to = owner(e, names);
     for (const NamedExtern& item : e.type.type.instance->exports) {
       // One interface may be imported and exported.
       if (owners_[to].seen.insert(item.name).second) owners_[to].items.push_back(item);
@@ -345,6 +382,7 @@ void WitPrinter::types(u32 owner, const std::vector<NamedExtern>& items, bool& a
     const auto* from = origin(names_, item.type.type);
     if (from && from->owner != owner) continue;
     separate(any);
+    if (owner == 0) external_id(*imported_.at(item.name));
     type_definition(owner, item, items);
   }
 }
@@ -373,10 +411,14 @@ void WitPrinter::interface_items(u32 owner) {
   out_ += '}';
 }
 
-void WitPrinter::world_item(const char* word, const NamedExtern& item) {
+void WitPrinter::world_item(const char* word, const NamedExtern& item, const Names& names) {
+  const ExternName& name = *names.at(item.name);
   line();
+  external_id(name);
   if (item.type.sort == Sort::Instance) {
-    if (take_apart(item.name)) {
+    if (name.implements) {
+      out_ += std::string(word) + ' ' + id(item.name) + ": " + *name.implements + ';';
+    } else if (take_apart(item.name)) {
       out_ += std::string(word) + ' ' + item.name + ';';
     } else {
       out_ += std::string(word) + ' ' + id(item.name) + ": interface ";
@@ -418,20 +460,20 @@ void WitPrinter::package(const std::string& name, u32 depth) {
 }
 
 Result<std::string> WitPrinter::run() {
-  collect(type_.imports);
-  collect(type_.exports);
+  collect(type_.imports, imported_);
+  collect(type_.exports, exported_);
   out_ = "package root:component;\n\nworld root {";
   depth_ = 1;
   bool any = false;
   for (const NamedExtern& i : type_.imports) {
     if (i.type.sort == Sort::Func || is_named_type(i)) continue;
-    world_item("import", i);
+    world_item("import", i, imported_);
     any = true;
   }
   types(0, type_.imports, any);
   for (const NamedExtern& i : type_.imports) {
     if (i.type.sort != Sort::Func || is_of_resource(i)) continue;
-    world_item("import", i);
+    world_item("import", i, imported_);
     any = true;
   }
   if (any && !type_.exports.empty()) out_ += '\n';
@@ -440,7 +482,7 @@ Result<std::string> WitPrinter::run() {
       line();
       out_ += "// export " + e.name + ": type";
     } else if (!is_of_resource(e)) {
-      world_item("export", e);
+      world_item("export", e, exported_);
     }
   }
   out_ += "\n}\n";
@@ -455,7 +497,7 @@ Result<std::string> WitPrinter::run() {
 }  // namespace
 
 Result<std::string> to_wit(const Component& component, std::string_view skipped_namespace) {
-  return WitPrinter(*component.type, skipped_namespace).run();
+  return WitPrinter(component, skipped_namespace).run();
 }
 
 }  // namespace berth::component_model

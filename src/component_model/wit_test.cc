@@ -130,6 +130,29 @@ world root {
 )");
 }
 
+TEST(Wit, ShowsWhatNamesSayBesides) {
+  EXPECT_EQ(wit(R"((component
+    (import "first" (implements "a:b/store@1.0.0") (instance (export "get" (func (result u32)))))
+    (import "second" (implements "a:b/store@1.0.0") (external-id "a b") (instance (export "get" (func (result u32)))))
+    (import "t" (external-id "id") (type (sub resource)))))"),
+            R"(package root:component;
+
+world root {
+  import first: a:b/store@1.0.0;
+  @external-id("a\u{20}b")
+  import second: a:b/store@1.0.0;
+
+  @external-id("id")
+  resource t;
+}
+package a:b@1.0.0 {
+  interface store {
+    get: func() -> u32;
+  }
+}
+)");
+}
+
 TEST(Wit, FollowsTypesThroughComponentsInside) {
   // As toolchains export interfaces: by a component inside, which is given the types.
   const std::string text = wit(R"((component
