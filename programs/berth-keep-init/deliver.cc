@@ -64,7 +64,7 @@ Result<Delivery> deliver(const Greeting& greeting, collect::Machine& machine,
         "the broker is named by http, which anybody can answer; a keep on confidential hardware wants https");
   tell("proving");
   const Server server = {.url = url, .address = greeting.host.broker_address, .authorities = launch.authorities};
-  const Broker broker = TRY(Broker::connect(server, first.technology, prover));
+  Broker broker = TRY(Broker::connect(server, first.technology, prover));
   tell("proved");
   Delivery delivery;
   const std::vector<u8> text = TRY(broker.resource(launch.config));

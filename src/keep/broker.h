@@ -30,22 +30,32 @@ using Prover = std::function<Result<collect::Collected>(const collect::ReportDat
 
 class Broker {
  public:
-  // Proves itself to the broker at once. Fails with System when the broker cannot be reached, or does not accept the
-  // proof; the text has what it said.
-  static Result<Broker> connect(Server server, attest::Technology technology, const Prover& prover);
+  // Proves itself to the broker at once. A broker that cannot be reached or is not well (HTTP 5xx) is asked again for a
+  // quarter of a minute. Fails with System when it stays so, or does not accept the proof; the text has what it said.
+  static Result<Broker> connect(Server server, attest::Technology technology, Prover prover);
 
-  // A resource, decrypted. Fails with System when the broker does not release it, or it is not to this keep's key.
-  Result<std::vector<u8>> resource(std::string_view name) const;
+  // A resource, decrypted; asked for as above. One that has forgotten the proof, since it was started anew or that is
+  // long ago, gets another. Fails with System when the broker does not release it, or it is not to this keep's key.
+  Result<std::vector<u8>> resource(std::string_view name);
 
   // The broker's signed word that the proof held: a JSON Web Token.
   const std::string& token() const { return token_; }
 
  private:
-  Broker(Server server, RecipientKey key) : server_(std::move(server)), key_(std::move(key)) {}
+  Broker(Server server, RecipientKey key, attest::Technology technology, Prover prover)
+      : server_(std::move(server)), key_(std::move(key)), technology_(technology), prover_(std::move(prover)) {}
+
+  // From challenge to verdict. Whether the verdict is "no" is the caller's to see.
+  Result<Response> prove();
+  Result<> prove_or_fail();
+  Result<Response> ask(const std::string& path, const std::string* body);
 
   Server server_;
   RecipientKey key_;
+  attest::Technology technology_;
+  Prover prover_;
   std::string cookie_, token_;
+  bool had_to_wait_ = false;  // for the broker, since this was last reset
 };
 
 // What report data is made of, for a nonce and a key; the digest of its text is proved.

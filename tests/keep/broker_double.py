@@ -68,9 +68,12 @@ def check_simulated(text, report_data):
 
 
 class Broker:
-    def __init__(self, resources, measurement=None, host_data=None, certificate=None, tamper=lambda name, answer: answer):
+    def __init__(self, resources, measurement=None, host_data=None, certificate=None, tamper=lambda name, answer: answer,
+                 port=0, forgets=0, ails=0):
         self.resources, self.measurement, self.host_data, self.tamper = resources, measurement, host_data, tamper
         self.sessions, self.released, self.asked, self.evidence, self.lock = {}, [], [], [], threading.Lock()
+        # How often it has forgotten all sessions when a resource is asked for, and how often it answers 503 first.
+        self.forgets, self.ails = forgets, ails
         broker = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -98,6 +101,9 @@ class Broker:
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if broker.ails > 0:
+                    broker.ails -= 1
+                    return self.answer(503, {"type": "Unavailable", "detail": "later"})
                 with broker.lock:
                     broker.asked.append(self.path)
                 if self.path == "/kbs/v0/auth":
@@ -115,6 +121,9 @@ class Broker:
             def do_GET(self):
                 with broker.lock:
                     broker.asked.append(self.path)
+                if broker.forgets > 0:
+                    broker.forgets -= 1
+                    broker.sessions.clear()
                 session, name = self.session(), self.path.removeprefix("/kbs/v0/resource/")
                 if not session or not session["key"]:
                     return self.answer(401, {"type": "Unauthorized", "detail": "nothing has been proved"})
@@ -124,7 +133,7 @@ class Broker:
                     broker.released.append(name)
                 return self.answer(200, broker.tamper(name, encrypt_to(session["key"], broker.resources[name])))
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.scheme = "http"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

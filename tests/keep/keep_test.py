@@ -309,6 +309,27 @@ def proof(folder):
         assert "--broker-ca" in outcome(broker, code=1).err
 
 
+def patience(folder):
+    """A broker that comes late, is not well for a while, or is started anew in the middle: nothing is lost."""
+    module = guest(folder)
+    resources = {**RESOURCES, "default/app/module": module, "default/app/config": config(module={"resource": "default/app/module"}, **FULL)}
+    with broker_double.Broker(resources, forgets=1) as broker:
+        check_output(outcome(broker), [], 0)
+        assert broker.asked.count("/kbs/v0/attest") == 2, broker.asked
+    with broker_double.Broker(resources, forgets=9) as broker:
+        refused = outcome(broker, code=1)
+        assert "nothing has been proved" in refused.err and broker.released == [], refused.err
+    with broker_double.Broker(resources, ails=2) as broker:
+        check_output(outcome(broker), [], 0)
+    port = free_port()
+    running = subprocess.Popen([KEEP, "keep", "run", "--backend", "none", "--broker", f"http://127.0.0.1:{port}", "--config",
+                                "default/app/config"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(1)
+    with broker_double.Broker(resources, port=port):
+        out, err = running.communicate(timeout=60)
+        assert running.returncode == 0 and b"env hello" in out, (running.returncode, out, err)
+
+
 def usage(folder):
     """Errors that say what to do."""
     def says(code, *words, env=None):
@@ -480,6 +501,6 @@ def machine_refused(folder):
 
 
 if __name__ == "__main__":
-    cases = {case.__name__: case for case in (delivery, proof, usage, evidence, image, machine, machine_serves, machine_refused)}
+    cases = {case.__name__: case for case in (delivery, proof, patience, usage, evidence, image, machine, machine_serves, machine_refused)}
     with tempfile.TemporaryDirectory(prefix="berth-keep-test-") as name:
         cases[sys.argv[1]](pathlib.Path(name))
