@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "container/fd.h"
+#include "container/node.h"
+#include "container/process.h"
 #include "container/text.h"
 #include "os/file.h"
 
@@ -50,7 +52,46 @@ void clear(const std::string& path) {
   rmdir(path.c_str());
 }
 
+// A scope of systemd's; without a name, none.
+class Scope {
+ public:
+  explicit Scope(std::string name) : name_(std::move(name)) {
+    if (!name_.empty()) systemctl_ = find_program("systemctl");
+  }
+  // Does not wait: what is in it may not hear of the signal that systemd sends, and is ended by us.
+  void stop() const {
+    if (!systemctl_.empty())
+      static_cast<void>(capture_process({systemctl_, "stop", "--quiet", "--no-block", "--", name_}));
+  }
+  bool is_active() const {
+    if (systemctl_.empty()) return false;
+    const auto asked = capture_process({systemctl_, "is-active", "--quiet", "--", name_});
+    return asked && asked->exit_code == 0;
+  }
+
+ private:
+  std::string name_, systemctl_;
+};
+
 }  // namespace
+
+std::string cgroup_folder(std::string_view path) {
+  if (path.starts_with('/')) return std::string(path);
+  const size_t first = path.find(':'), second = path.find(':', std::min(first, path.size() - 1) + 1);
+  if (path.empty() || first == std::string_view::npos || second == std::string_view::npos) return {};
+  std::string slice(path.substr(0, first));
+  const std::string prefix(path.substr(first + 1, second - first - 1)), name(path.substr(second + 1));
+  if (slice.empty()) slice = "system.slice";
+  if (name.empty() || path.find('/') != std::string_view::npos || !slice.ends_with(".slice")) return {};
+  // A slice "a-b.slice" is in "a.slice"; "-.slice" is where all are.
+  std::string folder;
+  for (size_t at = 0; slice != "-.slice" && (at = slice.find('-', at)) != std::string::npos; ++at)
+    folder += "/" + slice.substr(0, at) + ".slice";
+  if (slice != "-.slice") folder += "/" + slice;
+  // A name that says so is a slice of its own, and none has a prefix that is not there.
+  if (name.ends_with(".slice")) return folder + "/" + name;
+  return folder + "/" + (prefix.empty() ? "" : prefix + "-") + name + ".scope";
+}
 
 void leave_cgroup() {
   std::vector<std::string> roots = {kMount};
@@ -64,18 +105,23 @@ void leave_cgroup() {
   }
 }
 
-bool remove_cgroup(const std::string& path, const std::string& id) {
+bool remove_cgroup(const std::string& given, const std::string& id) {
+  const std::string path = cgroup_folder(given);
   if (!path.starts_with('/') || path.find("/../") != std::string::npos ||
       path.substr(path.rfind('/') + 1).find(id) == std::string::npos)
     return true;
   std::vector<std::string> all = {kMount + path};
   for (const std::string& hierarchy : folders_in(kMount)) all.push_back(std::string(kMount) + "/" + hierarchy + path);
   const auto end = std::chrono::steady_clock::now() + kPatience;
+  Scope scope(given.starts_with('/') ? "" : path.substr(path.rfind('/') + 1));
+  scope.stop();
   while (true) {
-    std::erase_if(all, [](const std::string& folder) { return access(folder.c_str(), F_OK) != 0; });
-    if (all.empty()) return true;
+    // All of them each time: systemd may be about to make what it was asked for.
+    std::vector<std::string> left = all;
+    std::erase_if(left, [](const std::string& folder) { return access(folder.c_str(), F_OK) != 0; });
+    if (left.empty() && !scope.is_active()) return true;
     if (std::chrono::steady_clock::now() > end) return false;
-    for (const std::string& folder : all) {
+    for (const std::string& folder : left) {
       // A frozen process does not die.
       if (FILE* state = fopen((folder + "/freezer.state").c_str(), "we")) {
         fputs("THAWED", state);

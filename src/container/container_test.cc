@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "container/cgroup.h"
 #include "container/record.h"
 #include "container/rewrite.h"
 #include "container/text.h"
@@ -247,6 +248,17 @@ TEST_F(ContainerTest, FoldersAreLockedWhileTheyChange) {
   folder_of_a->remove();
   auto gone = ContainerFolder::lock(folder, "a", std::chrono::milliseconds(5));
   EXPECT_TRUE(gone && !*gone);
+}
+
+TEST(Cgroup, IsWhereSystemdPutsIt) {
+  EXPECT_EQ(cgroup_folder("/a/b"), "/a/b");
+  EXPECT_EQ(cgroup_folder("system.slice:docker:abc"), "/system.slice/docker-abc.scope");
+  EXPECT_EQ(cgroup_folder("kubepods-burstable-pod1.slice:cri-containerd:abc"),
+            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-abc.scope");
+  EXPECT_EQ(cgroup_folder(":runc:abc"), "/system.slice/runc-abc.scope");
+  EXPECT_EQ(cgroup_folder("-.slice:runc:abc"), "/runc-abc.scope");
+  for (const char* text : {"", "a", "a:b", "a.slice:b:", "../a.slice:b:c", "a.slice:b:../c", "a:b:c"})
+    EXPECT_EQ(cgroup_folder(text), "") << text;
 }
 
 TEST(ContainerId, IsNoPath) {
