@@ -38,7 +38,7 @@
 namespace berth::abi {
 
 // Changes with anything in context.h, native.h, artifact.h, builtins.def or traps.def that native code knows.
-inline constexpr u32 kAbiVersion = 1;
+inline constexpr u32 kAbiVersion = 2;
 
 // Room in StoreContext::overflow: the most parameters that a function may have, all vectors.
 inline constexpr u32 kOverflowSlots = 2000;

@@ -105,6 +105,7 @@ class Translator {
   void bulk(Op op, u32 first, u32 second);
   Value table_record(u32 table);
   Value table_element(u32 table, Value index, TrapCode code);  // address of the element
+  Value table_value(u32 table, Value index, Value place);      // what is there
   void table_op(Op op, u32 first, u32 second);
   void global_get(u32 index);
   void global_set(u32 index);

@@ -390,7 +390,7 @@ void Translator::call_indirect(u32 type_index, u32 table, bool is_tail) {
   locate();
   const Value index = address(pop(), module_.tables[table].type.is_64);
   const Value place = table_element(table, index, TrapCode::UndefinedElement);
-  const Value instance = load(ir_.getPtrTy(), place, Region::Table);
+  const Value instance = table_value(table, index, place);
   if (module_.tables[table].type.element.nullable) trap_if(ir_.CreateIsNull(instance), TrapCode::UninitializedElement);
   check_type(instance, type_index, table);
   call_instance(instance, module_.func_type(wasm::TypeIdx(type_index)), is_tail);

@@ -179,13 +179,31 @@ Translator::Value Translator::table_element(u32 table, Value index, TrapCode cod
   return ir_.CreateGEP(ir_.getInt64Ty(), elements, index);
 }
 
+// Elements of tables of functions may have been left until somebody asks for them.
+Translator::Value Translator::table_value(u32 table, Value index, Value place) {
+  const Value value = load(ir_.getPtrTy(), place, Region::Table);
+  if (module_.tables[table].type.element != wasm::kFuncRef) return value;
+  const Block before = ir_.GetInsertBlock(), slow = new_block("lookup"), done = new_block("");
+  ir_.CreateCondBr(ir_.CreateIsNull(value), slow, done, p_.unlikely());
+  ir_.SetInsertPoint(slow);
+  const Value found = builtin(abi::Builtin::TableLookUp, {i32(table), index});
+  const Block after = ir_.GetInsertBlock();
+  ir_.CreateBr(done);
+  ir_.SetInsertPoint(done);
+  auto* const either = ir_.CreatePHI(ir_.getPtrTy(), 2);
+  either->addIncoming(value, before);
+  either->addIncoming(found, after);
+  return either;
+}
+
 void Translator::table_op(Op op, u32 first, u32 second) {
   using abi::Builtin;
   const bool is_64 = op != Op::TableInit && module_.tables[first].type.is_64;
   switch (op) {
     case Op::TableGet: {
-      const Value at = table_element(first, address(pop(), is_64), TrapCode::TableOutOfBounds);
-      push(load(ir_.getPtrTy(), at, Region::Table), module_.tables[first].type.element);
+      const Value index = address(pop(), is_64);
+      const Value at = table_element(first, index, TrapCode::TableOutOfBounds);
+      push(table_value(first, index, at), module_.tables[first].type.element);
       return;
     }
     case Op::TableSet: {

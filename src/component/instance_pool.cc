@@ -68,6 +68,7 @@ std::expected<InstancePool::Lease, Failure> InstancePool::take(const Attach& att
   } else {
     slot = std::move(idle_.back());
     idle_.pop_back();
+    first_resident_ = std::min(first_resident_, idle_.size());
   }
   ++in_use_;
   Lease lease(this, std::move(slot));
@@ -77,13 +78,26 @@ std::expected<InstancePool::Lease, Failure> InstancePool::take(const Attach& att
 }
 
 std::expected<void, Failure> InstancePool::warm(u32 count) {
-  while (idle_.size() < std::min(count, config_.max_idle)) idle_.push_back(TRY(prelinked_->make_slot()));
+  // Below those that have been used, which are better to take.
+  while (idle_.size() < std::min(count, config_.max_idle)) {
+    idle_.insert(idle_.begin(), TRY(prelinked_->make_slot()));
+    ++first_resident_;
+  }
   return {};
 }
 
 void InstancePool::give_back(std::unique_ptr<Prelinked::Slot> slot) {
   --in_use_;
-  if (idle_.size() < config_.max_idle && slot->store.restore()) idle_.push_back(std::move(slot));
+  const u64 kept = config_.max_resident == 0 ? 0 : config_.kept_bytes;
+  if (idle_.size() >= config_.max_idle || !slot->store.restore(kept)) return;
+  idle_.push_back(std::move(slot));
+  if (idle_.size() - first_resident_ <= config_.max_resident) return;
+  // The one that has waited longest gives its pages back, and goes where it cannot.
+  const auto longest = idle_.begin() + static_cast<std::ptrdiff_t>(first_resident_);
+  if ((*longest)->store.restore())
+    ++first_resident_;
+  else
+    idle_.erase(longest);
 }
 
 }  // namespace berth::component

@@ -59,6 +59,10 @@ class Prelinked {
 struct PoolConfig {
   u32 max_instances = 1000;  // leases at once; `take` refuses more with LimitExceeded
   u32 max_idle = 64;         // instances kept for the next leases
+  // Those of them that were used last keep pages of their memories which had been written to, up to so many bytes in
+  // each memory: the next use then need not have them made again.
+  u32 max_resident = 16;
+  u64 kept_bytes = u64{2} << 20;
 };
 
 class InstancePool {
@@ -108,6 +112,7 @@ class InstancePool {
   const std::shared_ptr<const Prelinked> prelinked_;
   const PoolConfig config_;
   std::vector<std::unique_ptr<Prelinked::Slot>> idle_;  // the last one given back is the next to be taken
+  size_t first_resident_ = 0;                           // from there on they may have kept pages
   u32 in_use_ = 0;
 };
 

@@ -108,6 +108,24 @@ TEST_F(Pools, LeaveNothingOfTheLastUseToBeRead) {
   for (u32 a = 65536; a < 4 * 65536; a += 4) ASSERT_EQ(call(*lease, "peek", {a}), 0u) << a;
 }
 
+TEST_F(Pools, TakePagesBackFromThoseThatWaitLong) {
+  auto linked = link(kCounter);
+  ASSERT_TRUE(linked);
+  InstancePool pool(*linked, {.max_instances = 8, .max_idle = 4, .max_resident = 1});
+  for (int round = 0; round < 3; ++round) {
+    std::vector<InstancePool::Lease> leases;
+    for (int i = 0; i < 5; ++i) {
+      leases.push_back(std::move(*pool.take(nothing)));
+      ASSERT_EQ(call(leases.back(), "peek", {8}), 5u);
+      ASSERT_EQ(call(leases.back(), "peek", {40000}), 0u);
+      call(leases.back(), "poke", {8, 99});
+      call(leases.back(), "poke", {40000, 99});
+    }
+  }
+  EXPECT_EQ(pool.idle(), 4u);
+  ASSERT_TRUE(pool.warm(4));
+}
+
 TEST_F(Pools, PutTablesAndSegmentsBack) {
   auto linked = link(R"((component
     (core module $m
@@ -149,6 +167,70 @@ TEST_F(Pools, PutTablesAndSegmentsBack) {
     EXPECT_EQ(call(*lease, "size"), 8u);
     EXPECT_EQ(call(*lease, "call", {1}), 2u);
     EXPECT_EQ(call(*lease, "through-global"), 2u);
+  }
+}
+
+// Enough functions and elements that both are left until they are needed.
+std::string many_functions(std::string_view more) {
+  std::string text =
+      "(component (core module $m (type $f (func (result i32))) (table $t (export \"t\") 500 600 funcref)\n";
+  std::string names;
+  for (int i = 0; i < 400; ++i) {
+    const std::string number = std::to_string(i);
+    text += "(func $f" + number + " (result i32) (i32.const " + number + "))\n";
+    names += " $f" + number;
+  }
+  text += "(elem (table $t) (i32.const 50) func" + names + ")\n(elem (table $t) (i32.const 60) func $f1 $f2)\n";
+  text += R"((func (export "call") (param i32) (result i32) (call_indirect $t (type $f) (local.get 0)))
+    (func (export "is-null") (param i32) (result i32) (ref.is_null (table.get $t (local.get 0))))
+    (func (export "same") (param i32 i32) (result i32)
+      (i32.add (call_indirect $t (type $f) (local.get 0)) (call_indirect $t (type $f) (local.get 1)))))
+  (core instance $m (instantiate $m)))";
+  text += more;
+  for (const std::string_view name : {"call", "is-null"})
+    text += "(func (export \"" + std::string(name) + "\") (param \"i\" u32) (result u32) (canon lift (core func $m \"" +
+            std::string(name) + "\")))\n";
+  return text + ")";
+}
+
+TEST_F(Pools, LookFunctionsUpWhenTheyAreNeeded) {
+  auto linked = link(many_functions(""));
+  ASSERT_TRUE(linked) << text_of(linked.error());
+  InstancePool pool(*linked);
+  for (int i = 0; i < 2; ++i) {
+    auto lease = pool.take(nothing);
+    ASSERT_TRUE(lease);
+    for (const u32 at : {50u, 449u, 62u, 59u}) EXPECT_EQ(call(*lease, "call", {at}), at - 50);
+    EXPECT_EQ(call(*lease, "call", {60}), 1u) << "the later segment counts";
+    EXPECT_EQ(call(*lease, "call", {61}), 2u);
+    EXPECT_EQ(call(*lease, "is-null", {49}), 1u);
+    EXPECT_EQ(call(*lease, "is-null", {50}), 0u);
+    EXPECT_EQ(call(*lease, "is-null", {450}), 1u);
+    const Value empty = Value::of(cm::TypeKind::U32, 49);
+    auto trapped = lease->store().call(*lease->instance().find_function("call"), std::span(&empty, 1));
+    ASSERT_FALSE(trapped);
+    EXPECT_NE(text_of(trapped.error()).find("uninitialized element"), std::string::npos) << text_of(trapped.error());
+  }
+}
+
+TEST_F(Pools, LookFunctionsUpBeforeSomebodyChangesTheTable) {
+  auto linked = link(many_functions(R"(
+    (core module $other
+      (import "m" "t" (table $t 500 funcref))
+      (func (export "clear") (table.set $t (i32.const 50) (ref.null func))
+        (table.copy $t $t (i32.const 51) (i32.const 61) (i32.const 1))))
+    (core instance $other (instantiate $other (with "m" (instance $m))))
+    (func (export "clear") (canon lift (core func $other "clear"))))"));
+  ASSERT_TRUE(linked) << text_of(linked.error());
+  InstancePool pool(*linked);
+  for (int i = 0; i < 2; ++i) {
+    auto lease = pool.take(nothing);
+    ASSERT_TRUE(lease);
+    EXPECT_EQ(call(*lease, "is-null", {50}), 0u);
+    EXPECT_EQ(call(*lease, "call", {51}), 1u);
+    call(*lease, "clear");
+    EXPECT_EQ(call(*lease, "is-null", {50}), 1u);
+    EXPECT_EQ(call(*lease, "call", {51}), 2u);
   }
 }
 

@@ -7,6 +7,16 @@ namespace {
 
 using Failure = runtime::InstantiationFailure;
 
+// abi::HostEntry of a lowered function.
+abi::Status enter_lowered(void* lowered, abi::InstanceContext*, abi::Slot* values) {
+  Lowered& l = *static_cast<Lowered*>(lowered);
+  auto outcome = call_lowered(l, values);
+  if (outcome) [[likely]]
+    return abi::Status::Ok;
+  l.caller->store->store.context().pending = outcome.error().release();
+  return abi::Status::Unwind;
+}
+
 class Instantiation {
  public:
   Instantiation(StoreState& store, InstanceState& instance, const ImportFinder& find)
@@ -220,7 +230,11 @@ class Instantiation {
         l.signature = make_signature(self_, *d.func_type, l.options, cm::Direction::Lower);
         if (!l.callee->is_host()) l.entered = entered(l.callee->instance, self);
         Lowered* kept = keep(store_.lowered, std::move(l));
-        return make_core(d, [kept](abi::Slot* values) { return call_lowered(*kept, values); });
+        make_core(d, [](abi::Slot*) -> runtime::Outcome<void> { return {}; });
+        // Straight to the call: what embedders' functions go through costs as much as passing scalars does.
+        self_.core_funcs.back()->host = enter_lowered;
+        self_.core_funcs.back()->host_data = kept;
+        return;
       }
       case K::TaskReturn: {
         TaskReturn made;

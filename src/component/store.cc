@@ -11,8 +11,8 @@ Store::~Store() = default;
 
 void Store::set_host(void* host) { state_->host = host; }
 
-bool Store::restore() {
-  if (state_->task != nullptr || !state_->store.restore()) return false;
+bool Store::restore(u64 most_kept) {
+  if (state_->task != nullptr || !state_->store.restore(most_kept)) return false;
   state_->host = nullptr;
   for (const auto& instance : state_->instances) {
     instance->may_enter = instance->may_leave = true;

@@ -82,7 +82,7 @@ class Store {
 
   // Back to how things were when runtime::Store::keep was called: handles forgotten, every instance may be entered
   // again. False when that cannot be, as of runtime::Store::restore, which this calls.
-  bool restore();
+  bool restore(u64 most_kept = 0);
 
   StoreState& state() { return *state_; }
 

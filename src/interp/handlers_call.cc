@@ -83,8 +83,10 @@ BERTH_HANDLER call_instance_slow(BERTH_REGS) {
   if (index >= t->size) [[unlikely]]
     return TrapCode::UndefinedElement;
   f = reinterpret_cast<FunctionInstance*>(t->elements[index]);
-  if (f == nullptr) [[unlikely]]
-    return TrapCode::UninitializedElement;
+  if (f == nullptr) [[unlikely]] {
+    f = reinterpret_cast<FunctionInstance*>(runtime::table_look_up(ctx, table, index));
+    if (f == nullptr) return TrapCode::UninitializedElement;
+  }
   if (f->type != type && !abi::is_subtype(f->type, type)) [[unlikely]]
     return TrapCode::IndirectCallTypeMismatch;
   return TrapCode::None;

@@ -115,7 +115,10 @@ BERTH_HANDLER op_table_get(BERTH_REGS) {
   const u64 index = address(fp, field_b(pc), field_d(pc));
   if (index >= t->size) [[unlikely]]
     BERTH_RAISE(TrapCode::TableOutOfBounds);
-  fp[field_a(pc)] = t->elements[index];
+  Ref value = t->elements[index];
+  if (value == abi::kNull) [[unlikely]]
+    value = runtime::table_look_up(ctx, field_c(pc), index);
+  fp[field_a(pc)] = value;
   BERTH_NEXT(2);
 }
 BERTH_HANDLER op_table_set(BERTH_REGS) {

@@ -65,6 +65,9 @@ V berth_builtin_TableCopy(InstanceContext* ctx, I to, I from, L to_index, L from
 V berth_builtin_TableInit(InstanceContext* ctx, I table, I elem, L index, I offset, I size) {
   finish(ctx, runtime::table_init(ctx, table, elem, index, offset, size));
 }
+Ref berth_builtin_TableLookUp(InstanceContext* ctx, I table, L index) {
+  return runtime::table_look_up(ctx, table, index);
+}
 V berth_builtin_ElemDrop(InstanceContext* ctx, I elem) { runtime::elem_drop(ctx, elem); }
 
 I berth_builtin_AtomicNotify(InstanceContext* ctx, I memory, L address, I count) {

@@ -21,16 +21,18 @@ class MemoryImage {
  public:
   // Copies `contents`, whole pages of them. Fails with System.
   static Result<MemoryImage> make(std::span<const u8> contents);
-  MemoryImage(MemoryImage&& other) noexcept : file_(std::exchange(other.file_, -1)), bytes_(other.bytes_) {}
+  MemoryImage(MemoryImage&& other) noexcept
+      : file_(std::exchange(other.file_, -1)), bytes_(other.bytes_), contents_(other.contents_) {}
   ~MemoryImage();
 
   u64 bytes() const { return bytes_; }
 
  private:
   friend class Reservation;
-  MemoryImage(int file, u64 bytes) : file_(file), bytes_(bytes) {}
+  MemoryImage(int file, u64 bytes, const u8* contents) : file_(file), bytes_(bytes), contents_(contents) {}
   int file_;
   u64 bytes_;
+  const u8* contents_;
 };
 
 // A range of address space, inaccessible until parts of it are committed, released when destroyed.
@@ -67,6 +69,10 @@ class Reservation {
   Result<> map_image(u64 offset, const MemoryImage& image);
   // Gives the pages back; the range stays as accessible as it was and reads as zero, or as the image mapped there.
   void discard(u64 offset, u64 bytes);
+  // Does to the first `bytes` what `discard` does, `image` being mapped at `image_offset` (null: none). Pages that were
+  // written to stay and are overwritten as long as they are no more than `most_kept` bytes in all: a tenth of what
+  // having them made again costs.
+  void restore(u64 bytes, const MemoryImage* image, u64 image_offset, u64 most_kept);
   // Gives the pages back and makes the range inaccessible.
   Result<> decommit(u64 offset, u64 bytes);
   // Moves the first `committed` bytes, without copying, into a new reservation of `bytes` that

@@ -30,6 +30,8 @@ TrapCode table_fill(InstanceContext*, u32 table, u64 index, Ref value, u64 size)
 TrapCode table_copy(InstanceContext*, u32 dst_table, u32 src_table, u64 dst, u64 src, u64 size);
 TrapCode table_init(InstanceContext*, u32 table, u32 elem, u64 dst, u32 src, u32 size);
 void elem_drop(InstanceContext*, u32 elem);
+// What a nullable table of functions has at `index`, which is in bounds and reads as null; null if it is so.
+Ref table_look_up(InstanceContext*, u32 table, u64 index);
 
 // Atomics. `address` includes the offset and is already checked for bounds and alignment by the callee.
 // wait returns 0 woken, 1 not equal, 2 timed out; a negative timeout waits for ever. A wait ends early with

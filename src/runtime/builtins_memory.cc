@@ -45,7 +45,10 @@ TrapCode memory_init(InstanceContext* context, u32 memory, u32 data, u64 dst, u3
   return TrapCode::None;
 }
 
-void data_drop(InstanceContext* context, u32 data) { StoreAccess::of(context).data_dropped[data] = true; }
+void data_drop(InstanceContext* context, u32 data) {
+  StoreAccess::of(context).segments_changed = true;
+  StoreAccess::of(context).data_dropped[data] = true;
+}
 
 // Atomics (threads proposal: wait and notify).
 

@@ -40,7 +40,13 @@ TrapCode table_init(InstanceContext* context, u32 table, u32 elem, u64 dst, u32 
   return TrapCode::None;
 }
 
+Ref table_look_up(InstanceContext* context, u32 table, u64 index) {
+  Table& t = *StoreAccess::of(context).tables[table];
+  return t.is_lazy() ? t.look_up(index) : abi::kNull;
+}
+
 void elem_drop(InstanceContext* context, u32 elem) {
+  StoreAccess::of(context).segments_changed = true;
   ElemState& state = StoreAccess::of(context).elems[elem];
   state.dropped = true;
   if (state.is_kept) return;

@@ -2,6 +2,7 @@
 
 #include "runtime/builtins.h"
 #include "runtime/objects.h"
+#include "runtime/store_impl.h"
 #include "wasm/code_reader.h"
 
 namespace berth::runtime {
@@ -57,7 +58,7 @@ class Evaluator {
     } else if constexpr (op == Op::RefNull)
       push(abi::kNull);
     else if constexpr (op == Op::RefFunc)
-      push(reinterpret_cast<Slot>(context_->functions[imm.func.value]));
+      push(reinterpret_cast<Slot>(StoreAccess::of(context_).function(imm.func.value)));
     else if constexpr (op == Op::RefI31)
       push(abi::make_i31(static_cast<u32>(pop())));
     else if constexpr (op == Op::AnyConvertExtern || op == Op::ExternConvertAny) {

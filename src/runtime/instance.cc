@@ -27,7 +27,8 @@ class Layout {
 Instance::Instance() = default;
 Instance::~Instance() = default;
 
-Instance::Impl::Impl(Store& s, std::shared_ptr<const PreparedModule> m) : store(s), module(std::move(m)) {
+Instance::Impl::Impl(Store& s, std::shared_ptr<const PreparedModule> m, bool has_lazy_functions)
+    : store(s), module(std::move(m)) {
   const wasm::Module& wasm_module = module->module();
   auto lay_out = [&](Layout layout) {
     layout.place(context.defined_globals, wasm_module.globals.size() - wasm_module.imported_globals);
@@ -42,7 +43,8 @@ Instance::Impl::Impl(Store& s, std::shared_ptr<const PreparedModule> m) : store(
     layout.place(tags, wasm_module.tags.size());
     layout.place(defined_globals, wasm_module.globals.size() - wasm_module.imported_globals);
     layout.place(defined_tags, wasm_module.tags.size() - wasm_module.imported_tags);
-    layout.place(defined_functions, wasm_module.functions.size() - wasm_module.imported_functions);
+    if (!has_lazy_functions)
+      layout.place(defined_functions, wasm_module.functions.size() - wasm_module.imported_functions);
     layout.place(elems, wasm_module.elems.size());
     layout.place(data_dropped, wasm_module.datas.size());
     return layout.size();
@@ -57,6 +59,32 @@ Instance::Impl::Impl(Store& s, std::shared_ptr<const PreparedModule> m) : store(
   context.builtins = context.store->builtins;
 }
 
+void Instance::Impl::make_function(u32 index) const {
+  const u32 defined = index - module->module().imported_functions;
+  abi::FunctionInstance* made = nullptr;
+  if (defined_functions != nullptr) {
+    made = &defined_functions[defined];
+  } else {
+    const size_t at = lazy_count_++ % kFunctionsTogether;
+    if (at == 0) lazy_functions_.push_back(std::make_unique<abi::FunctionInstance[]>(kFunctionsTogether));
+    made = &lazy_functions_.back()[at];
+  }
+  ModuleCode& code = module->code();
+  made->type = module->types()[module->module().functions[index].type.value];
+  made->context = const_cast<abi::InstanceContext*>(&context);
+  made->code = code.function_code(defined);
+  made->index = index;
+  made->store = context.store;
+  if (const void* native = code.native_code(defined)) {
+    made->native_code = native;
+    made->native_target = made->context;
+  } else {
+    made->native_code = store.executor().native_linkage().exit_stub;
+    made->native_target = made;
+  }
+  context.functions[index] = made;
+}
+
 Instance::Impl::~Impl() {
   for (size_t i = 0; i < module->module().elems.size(); ++i) std::free(elems[i].refs);
   std::free(block);
@@ -69,7 +97,7 @@ abi::InstanceContext& Instance::context() { return impl_->context; }
 Extern Instance::export_at(u32 index) const {
   const wasm::Export& e = impl_->module->module().exports[index];
   switch (e.kind) {
-    case wasm::ExternKind::Func: return impl_->context.functions[e.index];
+    case wasm::ExternKind::Func: return impl_->function(e.index);
     case wasm::ExternKind::Table: return impl_->tables[e.index];
     case wasm::ExternKind::Memory: return impl_->memories[e.index];
     case wasm::ExternKind::Global: return impl_->globals[e.index];

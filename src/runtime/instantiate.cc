@@ -23,6 +23,20 @@ constexpr u32 kPopulateBytes = 128 << 10;
 Failure failure(Error error) { return std::unexpected(InstantiationFailure(std::move(error))); }
 Failure failure(TrapCode code) { return std::unexpected(InstantiationFailure(std::move(trap(code).error()))); }
 
+// Native code calls functions of its module that have none by reference; with all of them native, or none, nothing
+// but tables and exports needs references to functions.
+bool may_have_lazy_functions(const PreparedModule& module, Executor& executor) {
+  const wasm::Module& m = module.module();
+  const u32 defined = static_cast<u32>(m.functions.size()) - m.imported_functions;
+  constexpr u32 kLazyFrom = 256;
+  if (defined < kLazyFrom || !module.leaves_tables_alone()) return false;
+  if (executor.native_linkage().exit_stub == nullptr) return true;
+  for (u32 i = 0; i < defined; ++i) {
+    if (module.code().native_code(i) == nullptr) return false;
+  }
+  return true;
+}
+
 class Instantiation {
  public:
   Instantiation(StoreImpl& store, Instance& instance, std::span<const Extern> imports)
@@ -68,13 +82,30 @@ class Instantiation {
 
   // Active segments into tables, then active data into memories; not what a memory holds from the start, if so said.
   Failure fill(bool skips_contents) {
+    u32 dropped = 0;
+    auto filled = fill(skips_contents, dropped);
+    impl_.is_filled = filled.has_value();
+    // Those after the one that was out of bounds can still be read.
+    for (u32 i = 0; i < dropped && !filled; ++i) {
+      if (module_.datas[i].mode == wasm::SegmentMode::Active) data_drop(&impl_.context, i);
+    }
+    return filled;
+  }
+  Failure fill(bool skips_contents, u32& dropped) {
     for (u32 i = 0; i < module_.elems.size(); ++i) {
       const wasm::ElemSegment& segment = module_.elems[i];
       if (segment.mode == wasm::SegmentMode::Passive) continue;
       if (segment.mode == wasm::SegmentMode::Active) {
         const u64 offset = TRY(offset_of(segment.offset, module_.tables[segment.table.value].type.is_64));
-        const TrapCode code = table_init(&impl_.context, segment.table.value, i, offset, 0, segment.size());
-        if (code != TrapCode::None) return failure(code);
+        Table& table = *impl_.tables[segment.table.value];
+        if (table.is_lazy() && !segment.uses_exprs && segment.size() <= table.size() &&
+            offset <= table.size() - segment.size()) {
+          table.add_lazy(offset, segment.size(), *static_cast<Instance*>(impl_.context.instance), i, 0);
+        } else {
+          table.fill_in();
+          const TrapCode code = table_init(&impl_.context, segment.table.value, i, offset, 0, segment.size());
+          if (code != TrapCode::None) return failure(code);
+        }
       }
       elem_drop(&impl_.context, i);
     }
@@ -88,7 +119,7 @@ class Instantiation {
         const TrapCode code = memory_init(&impl_.context, segment.memory.value, i, offset, 0, segment.bytes.size);
         if (code != TrapCode::None) return failure(code);
       }
-      data_drop(&impl_.context, i);
+      dropped = i + 1;
     }
     return {};
   }
@@ -96,7 +127,7 @@ class Instantiation {
   Failure start() {
     if (!module_.start) return {};
     Slot none[1];
-    auto outcome = store_.self.call_raw(*impl_.context.functions[module_.start->value], none);
+    auto outcome = store_.self.call_raw(*impl_.function(module_.start->value), none);
     if (!outcome) return std::unexpected(InstantiationFailure(std::move(outcome).error()));
     return {};
   }
@@ -117,6 +148,7 @@ class Instantiation {
     }
   }
   void add_table(size_t index, Table* table) {
+    if (table->is_lazy() && !impl_.module->leaves_tables_alone()) table->fill_in();
     impl_.tables[index] = table;
     impl_.context.tables[index] = &table->record();
   }
@@ -149,32 +181,18 @@ class Instantiation {
       auto table = TRY(Table::create(type, element, abi::kNull, store_.table_allowance));
       Table* made = store_.tables.emplace_back(std::move(table)).get();
       if (may_be_object(element)) store_.object_tables.push_back(made);
+      // Not worth it for the few of most adapters.
+      constexpr u64 kLazyFrom = 64;
+      if (store_.reuse != nullptr && type.limits.min >= kLazyFrom && type.element == wasm::kFuncRef &&
+          !module_.tables[i].init && impl_.module->leaves_tables_alone())
+        made->set_lazy();
       add_table(i, made);
     }
     return {};
   }
   void allocate_functions() {
-    ModuleCode& code = impl_.module->code();
-    const NativeLinkage linkage = store_.executor.native_linkage();
-    const auto types = impl_.module->types();
-    const u32 imported = module_.imported_functions;
-    const u32 defined = static_cast<u32>(module_.functions.size()) - imported;
-    for (u32 i = 0; i < defined; ++i) {
-      abi::FunctionInstance& function = impl_.defined_functions[i];
-      function.type = types[module_.functions[imported + i].type.value];
-      function.context = &impl_.context;
-      function.code = code.function_code(i);
-      function.index = imported + i;
-      function.store = &store_.context;
-      if (const void* native = code.native_code(i)) {
-        function.native_code = native;
-        function.native_target = &impl_.context;
-      } else {
-        function.native_code = linkage.exit_stub;
-        function.native_target = &function;
-      }
-      impl_.context.functions[imported + i] = &function;
-    }
+    if (impl_.defined_functions == nullptr) return;
+    for (u32 i = module_.imported_functions; i < module_.functions.size(); ++i) (void)impl_.function(i);
   }
   void allocate_globals() {
     const u32 imported = module_.imported_globals;
@@ -237,7 +255,8 @@ std::expected<Instance*, InstantiationFailure> Store::instantiate(std::shared_pt
     return refuse(Error(ErrorCode::LimitExceeded, std::to_string(impl_->limits.instances) + " instances in a store"));
 
   Instance* instance = new Instance;
-  instance->impl_ = std::make_unique<Instance::Impl>(*this, std::move(module));
+  const bool has_lazy_functions = impl_->reuse != nullptr && may_have_lazy_functions(*module, impl_->executor);
+  instance->impl_ = std::make_unique<Instance::Impl>(*this, std::move(module), has_lazy_functions);
   instance->impl_->context.instance = instance;
   Instantiation steps(*impl_, *instance, imports);
   if (auto allocated = steps.allocate(); !allocated) {

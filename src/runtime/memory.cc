@@ -76,11 +76,14 @@ Result<> MemoryBacking::start_from(const InitialContents& contents) {
   return reservation_.map_image(contents.offset, contents.image);
 }
 
-bool MemoryBacking::reset(u64 bytes) {
+bool MemoryBacking::reset(u64 bytes, const InitialContents* contents, u64 most_kept) {
   const u64 wanted = os::round_to_pages(bytes);
   CHECK(wanted <= committed_);
-  reservation_.discard(0, committed_);
-  if (wanted != committed_ && !reservation_.protect(wanted, committed_ - wanted, os::Access::None)) return false;
+  reservation_.restore(wanted, contents == nullptr ? nullptr : &contents->image,
+                       contents == nullptr ? 0 : contents->offset, most_kept);
+  if (wanted == committed_) return true;
+  reservation_.discard(wanted, committed_ - wanted);
+  if (!reservation_.protect(wanted, committed_ - wanted, os::Access::None)) return false;
   committed_ = wanted;
   return true;
 }
@@ -152,10 +155,10 @@ bool Memory::start_from(std::shared_ptr<const InitialContents> contents) {
   return true;
 }
 
-bool Memory::reset(u64 bytes) {
+bool Memory::reset(u64 bytes, u64 most_kept) {
   CHECK(!shared_);
   const u64 now = record_.bytes.load(std::memory_order_relaxed);
-  if (!backing_.reset(bytes)) return false;
+  if (!backing_.reset(bytes, initial_.get(), most_kept)) return false;
   allowance_.give_back(now - bytes);
   record_.bytes.store(bytes, std::memory_order_relaxed);
   return true;

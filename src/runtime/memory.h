@@ -62,8 +62,8 @@ class MemoryBacking {
   void populate(u64 address, u64 bytes);
   // Makes the contents those of an image, which the accessible part has room for; it is mapped, not copied.
   Result<> start_from(const InitialContents& contents);
-  // Back to `bytes`, and to the image or zeros. False when the system refuses.
-  bool reset(u64 bytes);
+  // Back to `bytes`, and to `contents` (null: zeros). False when the system refuses.
+  bool reset(u64 bytes, const InitialContents* contents, u64 most_kept);
 
  private:
   os::Reservation reservation_;
@@ -155,7 +155,8 @@ class Memory {
   // Of an unshared memory: what it is to hold at first (null: zeros), which `reset` goes back to, with the size
   // `bytes`. False when the system refuses; then the memory must not be used any more.
   bool start_from(std::shared_ptr<const InitialContents> contents);
-  bool reset(u64 bytes);
+  // Of the pages that were written to, up to `most_kept` bytes stay with the memory.
+  bool reset(u64 bytes, u64 most_kept);
   bool has_initial_contents() const { return initial_ != nullptr; }
 
   abi::MemoryRecord& record() const { return shared_ ? shared_->record() : record_; }

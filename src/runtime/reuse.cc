@@ -38,10 +38,15 @@ Result<std::shared_ptr<const InitialMemories>> Store::keep() {
     r.memories = std::move(made);
   }
   for (const auto& memory : s.memories) r.memory_bytes.push_back(memory->bytes());
-  for (const auto& table : s.tables) r.tables.emplace_back(table->elements().begin(), table->elements().end());
+  for (const auto& table : s.tables) {
+    // Nothing will change those that are lazy.
+    std::vector<abi::Ref>& elements = r.tables.emplace_back();
+    r.lazy_counts.push_back(table->lazy_count());
+    if (!table->is_lazy()) elements.assign(table->elements().begin(), table->elements().end());
+  }
   for (const HostGlobal& global : s.host_globals) r.host_globals.push_back(global.cell);
   for (Instance* instance : s.instances) {
-    const InstanceImpl& impl = StoreAccess::of(*instance);
+    InstanceImpl& impl = StoreAccess::of(*instance);
     const wasm::Module& module = impl.module->module();
     Reuse::InstanceState& state = r.instances.emplace_back();
     state.globals.assign(impl.context.defined_globals,
@@ -50,7 +55,8 @@ Result<std::shared_ptr<const InitialMemories>> Store::keep() {
       state.elems_dropped.push_back(impl.elems[i].dropped);
       impl.elems[i].is_kept = true;
     }
-    state.data_dropped.assign(impl.data_dropped, impl.data_dropped + module.datas.size());
+    state.is_filled = impl.is_filled;
+    impl.segments_changed = false;
   }
   r.host_functions = s.host_functions.size();
   r.host_tags = s.host_tags.size();
@@ -77,7 +83,7 @@ Result<std::shared_ptr<const InitialMemories>> Store::keep() {
   return r.memories;
 }
 
-bool Store::restore() {
+bool Store::restore(u64 most_kept) {
   Impl& s = *impl_;
   if (s.reuse == nullptr || !s.reuse->is_kept) return false;
   Reuse& r = *s.reuse;
@@ -103,25 +109,32 @@ bool Store::restore() {
   s.guest_stacks.give_back();
 
   for (size_t i = 0; i < s.memories.size(); ++i) {
-    if (!s.memories[i]->reset(r.memory_bytes[i])) return false;
+    if (!s.memories[i]->reset(r.memory_bytes[i], most_kept)) return false;
   }
   // Where initial values are objects, those are gone, and evaluating them comes after this.
   if (s.has_heap()) s.drop_heap();
   for (size_t i = 0; i < s.tables.size(); ++i) {
+    if (s.tables[i]->is_lazy()) {
+      s.tables[i]->forget_lazy(r.has_heap ? 0 : r.lazy_counts[i]);
+      continue;
+    }
     s.tables[i]->reset(r.tables[i]);
     if (r.has_heap && may_be_object(s.tables[i]->element_type()))
       std::ranges::fill(s.tables[i]->elements(), abi::kNull);
   }
   for (size_t i = 0; i < s.host_globals.size(); ++i) s.host_globals[i].cell = r.host_globals[i];
   for (size_t k = 0; k < s.instances.size(); ++k) {
-    const InstanceImpl& impl = StoreAccess::of(*s.instances[k]);
+    InstanceImpl& impl = StoreAccess::of(*s.instances[k]);
     const Reuse::InstanceState& state = r.instances[k];
     std::ranges::copy(state.globals, impl.context.defined_globals);
-    for (size_t i = 0; i < state.elems_dropped.size(); ++i) impl.elems[i].dropped = state.elems_dropped[i];
-    std::ranges::copy(state.data_dropped, impl.data_dropped);
+    impl.is_filled = state.is_filled && !r.has_heap;
+    if (impl.segments_changed) {
+      for (size_t i = 0; i < state.elems_dropped.size(); ++i) impl.elems[i].dropped = state.elems_dropped[i];
+      std::fill_n(impl.data_dropped, impl.module->module().datas.size(), false);
+      impl.segments_changed = false;
+    }
     if (!r.has_heap) continue;
     for (const u32 i : impl.module->object_globals()) impl.context.defined_globals[i].value[0] = abi::kNull;
-    std::fill_n(impl.data_dropped, state.data_dropped.size(), false);
     for (size_t i = 0; i < state.elems_dropped.size(); ++i) {
       ElemState& elem = impl.elems[i];
       elem.dropped = false;

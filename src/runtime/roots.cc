@@ -83,7 +83,7 @@ void Store::Impl::visit_roots(RootVisitor& visitor) {
   for (const HostGlobal& global : host_globals) {
     if (may_be_object(global.global.type())) visitor.reference(global.cell.value[0]);
   }
-  for (const Table* table : object_tables) {
+  for (Table* table : object_tables) {
     for (const abi::Ref ref : table->elements()) visitor.reference(ref);
   }
   for (const auto& [ref, count] : roots) visitor.reference(ref);

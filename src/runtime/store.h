@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -43,6 +44,9 @@ class PreparedModule {
   std::optional<u32> find_export(std::string_view name) const;
   // Defined globals, counted without the imported ones, that may hold objects of the heap.
   std::span<const u32> object_globals() const { return object_globals_; }
+  // Whether nothing in the code changes a table or makes a reference to a function, so that both can be left until they
+  // are needed. Reads all of the code when first asked. Any thread.
+  bool leaves_tables_alone() const;
 
  private:
   std::shared_ptr<const wasm::Module> module_;
@@ -51,6 +55,8 @@ class PreparedModule {
   std::unique_ptr<ModuleCode> code_;
   std::unordered_map<std::string_view, u32> exports_;
   std::vector<u32> object_globals_;
+  mutable std::once_flag scanned_;
+  mutable bool leaves_tables_alone_ = false;
 };
 
 // A typed value at the embedding boundary. References are valid as long as the store keeps the object alive
@@ -174,7 +180,8 @@ class Store {
   // Undoes all that was done since `keep`: memories, tables, globals, segments, the heap and its roots, interruption,
   // fuel. False when that cannot be (something was made in the store since, the system refuses); then it must go.
   // No code of the store is running, and no thread may still interrupt or observe it for what has ended.
-  bool restore();
+  // Of each memory's pages that were written to, up to `most_kept` bytes stay with it (os::Reservation::restore).
+  bool restore(u64 most_kept = 0);
 
   // Makes host-side things. The store owns them.
   abi::FunctionInstance* make_function(const wasm::FuncType& type, HostFunction function);  // types without indices

@@ -56,7 +56,8 @@ struct Reuse {
   };
   struct InstanceState {
     std::vector<abi::GlobalCell> globals;
-    std::vector<bool> elems_dropped, data_dropped;
+    std::vector<bool> elems_dropped;  // of data segments none has been
+    bool is_filled;
   };
   std::shared_ptr<const InitialMemories> memories;
   std::vector<Step> steps;
@@ -66,7 +67,8 @@ struct Reuse {
   bool has_heap = false;
   size_t host_functions = 0, host_tags = 0;
   std::vector<u64> memory_bytes;
-  std::vector<std::vector<abi::Ref>> tables;
+  std::vector<std::vector<abi::Ref>> tables;  // of those that are not lazy
+  std::vector<size_t> lazy_counts;            // Table::lazy_count
   std::vector<abi::GlobalCell> host_globals;
   std::vector<InstanceState> instances;
 };
@@ -138,18 +140,26 @@ struct ElemState {
 };
 
 struct Instance::Impl {
-  Impl(Store& s, std::shared_ptr<const PreparedModule> m);
+  Impl(Store& s, std::shared_ptr<const PreparedModule> m, bool has_lazy_functions);
   ~Impl();
   Impl(const Impl&) = delete;
+
+  // Made when first asked for, where functions are lazy.
+  abi::FunctionInstance* function(u32 index) const {
+    if (context.functions[index] == nullptr) [[unlikely]]
+      make_function(index);
+    return context.functions[index];
+  }
 
   u32 elem_size(u32 elem) const { return elems[elem].dropped ? 0 : module->module().elems[elem].size(); }
   abi::Ref elem_at(u32 elem, u32 index) const {
     if (elems[elem].refs != nullptr) return elems[elem].refs[index];
-    return reinterpret_cast<abi::Ref>(context.functions[module->module().elems[elem].funcs[index].value]);
+    return reinterpret_cast<abi::Ref>(function(module->module().elems[elem].funcs[index].value));
   }
   std::span<const u8> data(u32 index) const {
-    if (data_dropped[index]) return {};
-    return module->module().range(module->module().datas[index].bytes);
+    const wasm::DataSegment& segment = module->module().datas[index];
+    if (data_dropped[index] || (is_filled && segment.mode == wasm::SegmentMode::Active)) return {};
+    return module->module().range(segment.bytes);
   }
 
   Store& store;
@@ -163,9 +173,17 @@ struct Instance::Impl {
   Tag** tags = nullptr;
   Global* defined_globals = nullptr;
   Tag* defined_tags = nullptr;
-  abi::FunctionInstance* defined_functions = nullptr;
+  abi::FunctionInstance* defined_functions = nullptr;  // null: lazy
   ElemState* elems = nullptr;
   bool* data_dropped = nullptr;
+  bool is_filled = false;         // active data segments have been dropped, all of them
+  bool segments_changed = false;  // since the store was kept
+
+ private:
+  void make_function(u32 index) const;
+  static constexpr size_t kFunctionsTogether = 24;
+  mutable std::vector<std::unique_ptr<abi::FunctionInstance[]>> lazy_functions_;
+  mutable size_t lazy_count_ = 0;
 };
 
 struct StoreAccess {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "runtime/store_impl.h"
+
 namespace berth::runtime {
 
 using abi::Ref;
@@ -34,7 +36,40 @@ Table::~Table() {
   std::free(record_.elements);
 }
 
+void Table::add_lazy(u64 index, u32 size, Instance& instance, u32 segment, u32 offset) {
+  CHECK(is_lazy_);
+  // What has been looked up there counts no more.
+  std::fill_n(record_.elements + index, size, abi::kNull);
+  lazy_.push_back({index, size, &instance, segment, offset});
+}
+
+void Table::forget_lazy(size_t count) {
+  for (; lazy_.size() > count; lazy_.pop_back())
+    std::fill_n(record_.elements + lazy_.back().index, lazy_.back().size, abi::kNull);
+}
+
+Ref Table::look_up(u64 index) {
+  for (size_t i = lazy_.size(); i-- > 0;) {
+    const Lazy& l = lazy_[i];
+    if (index - l.index >= l.size) continue;
+    const InstanceImpl& instance = StoreAccess::of(*l.instance);
+    const wasm::ElemSegment& segment = instance.module->module().elems[l.segment];
+    return record_.elements[index] =
+               reinterpret_cast<Ref>(instance.function(segment.funcs[l.offset + (index - l.index)].value));
+  }
+  return abi::kNull;
+}
+
+void Table::fill_in_all() {
+  is_lazy_ = false;
+  for (u64 i = 0; i < record_.size && !lazy_.empty(); ++i) {
+    if (record_.elements[i] == abi::kNull) look_up(i);
+  }
+  lazy_ = {};
+}
+
 void Table::reset(std::span<const Ref> elements) {
+  CHECK(!is_lazy_);
   CHECK(elements.size() <= record_.size);
   allowance_.give_back(record_.size - elements.size());
   record_.size = elements.size();
@@ -42,6 +77,7 @@ void Table::reset(std::span<const Ref> elements) {
 }
 
 i64 Table::grow(u64 delta, Ref init) {
+  fill_in();
   const u64 old_size = record_.size;
   const u64 most = type_.is_64 ? ~u64{0} >> 8 : ~u32{0};
   const u64 max = std::min(type_.limits.max.value_or(most), most);

@@ -5,9 +5,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+
+#include "os/linux/written_pages.h"
 
 namespace berth::os {
 
@@ -99,11 +102,19 @@ Result<MemoryImage> MemoryImage::make(std::span<const u8> contents) {
     return fail(ErrorCode::System,
                 "cannot make an image of " + size_text(contents.size()) + " of memory: " + std::strerror(err));
   }
-  return MemoryImage(file, contents.size());
+  void* p = mmap(nullptr, contents.size(), PROT_READ, MAP_SHARED, file, 0);
+  if (p == MAP_FAILED) {
+    const int err = errno;
+    close(file);
+    return fail(ErrorCode::OutOfMemory, exhaustion_text("map", contents.size(), err));
+  }
+  return MemoryImage(file, contents.size(), static_cast<const u8*>(p));
 }
 
 MemoryImage::~MemoryImage() {
-  if (file_ >= 0) close(file_);
+  if (file_ < 0) return;
+  munmap(const_cast<u8*>(contents_), bytes_);
+  close(file_);
 }
 
 u64 round_to_pages(u64 bytes) { return (bytes + page_size() - 1) & ~(page_size() - 1); }
@@ -173,6 +184,25 @@ void Reservation::discard(u64 offset, u64 bytes) {
   if (bytes == 0) return;
   CHECK(offset <= size_ && bytes <= size_ - offset);
   CHECK(madvise(base_ + offset, bytes, MADV_DONTNEED) == 0);
+}
+
+void Reservation::restore(u64 bytes, const MemoryImage* image, u64 image_offset, u64 most_kept) {
+  CHECK(bytes <= size_);
+  WrittenPages written;
+  if (bytes == 0) return;
+  if (most_kept == 0 || !written.find(base_, bytes, most_kept)) return discard(0, bytes);
+  for (const WrittenPages::Range& range : written.ranges()) {
+    u8* const begin = reinterpret_cast<u8*>(range.begin);  // NOLINT(performance-no-int-to-ptr): as the kernel has it
+    u8* const end = reinterpret_cast<u8*>(range.end);      // NOLINT(performance-no-int-to-ptr)
+    u8* const image_begin = image == nullptr ? end : std::clamp(base_ + image_offset, begin, end);
+    u8* const image_end = image == nullptr ? end : std::clamp(base_ + image_offset + image->bytes_, begin, end);
+    std::memset(begin, 0, static_cast<size_t>(image_begin - begin));
+    if (image_begin != image_end) {
+      std::memcpy(image_begin, image->contents_ + (image_begin - (base_ + image_offset)),
+                  static_cast<size_t>(image_end - image_begin));
+    }
+    std::memset(image_end, 0, static_cast<size_t>(end - image_end));
+  }
 }
 
 Result<> Reservation::decommit(u64 offset, u64 bytes) {
