@@ -313,7 +313,11 @@ void run(Choices choices) {
   Generator generator(choices);
   const Type type = generator.type(3);
   const std::string text = generator.component(type);
-  static const auto engine = std::move(*engine::Engine::create({.validation_threads = 1}));
+  static const auto engine = [] {
+    engine::Config config;
+    config.validation_threads = 1;
+    return std::move(*engine::Engine::create(config));
+  }();
   const auto loaded = component::load_component({text.begin(), text.end()}, "generated", engine->config());
   if (!loaded) fail(loaded.error().message, text);
   const auto prepared = component::prepare(*engine, *loaded);

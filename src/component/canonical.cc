@@ -558,7 +558,13 @@ bool Transfer::copy_flat(const Plan& from_plan, const Side& from, const abi::Slo
       return true;
     }
     default: {
-      u64 bits = *from_slots++;
+      u64 bits = 0;
+      if (from_plan.size < 8) {
+        // What was stored just now may have been four bytes, which a load of eight would have to wait for.
+        std::memcpy(&bits, from_slots++, sizeof(u32));
+      } else {
+        bits = *from_slots++;
+      }
       if (!check_scalar(from_plan, bits)) return false;
       *to_slots++ = bits;
       return true;

@@ -21,9 +21,16 @@ namespace detail {
 inline FlatPlace& part(FlatPlace& place, const Plan::Part&) { return place; }
 inline MemoryPlace part(const MemoryPlace& place, const Plan::Part& p) { return {place.address + p.offset}; }
 
+// Whoever stored an i32 may have stored four bytes just now, which a load of eight would have to wait for.
 template <size_t kBytes>
 u64 load(HostCall&, FlatPlace& place) {
-  return *place.at++;
+  if constexpr (kBytes < 8) {
+    u32 bits;
+    std::memcpy(&bits, place.at++, sizeof bits);
+    return bits;
+  } else {
+    return *place.at++;
+  }
 }
 template <size_t kBytes>
 u64 load(HostCall& call, const MemoryPlace& place) {
@@ -44,10 +51,13 @@ void store(HostCall& call, const MemoryPlace& place, u64 bits) {
 struct Range {
   u64 address, length;
 };
-inline Range load_range(HostCall&, FlatPlace& place, const Plan& plan) {
-  const u64 mask = plan.pointer_bytes == 4 ? 0xFFFFFFFF : ~u64{0};
-  const Range r{place.at[0] & mask, place.at[1] & mask};
-  place.at += 2;
+inline Range load_range(HostCall& call, FlatPlace& place, const Plan& plan) {
+  Range r{0, 0};
+  if (plan.pointer_bytes == 4) [[likely]] {
+    r = {load<4>(call, place), load<4>(call, place)};
+  } else {
+    r = {load<8>(call, place), load<8>(call, place)};
+  }
   return r;
 }
 inline Range load_range(HostCall& call, const MemoryPlace& place, const Plan& plan) {
