@@ -259,7 +259,7 @@ class Generator {
           (select (local.get $had) (local.get $size) (i32.lt_u (local.get $had) (local.get $size))))
         (local.get $at)))
       (core instance $libc (instantiate $libc))
-      (core func $next' (canon lower (func $next)))" +
+      (core func $next' (canon lower (func $next))" +
             options + "))\n";
     if (in_memory) {
       text += "(core module $m (import \"\" \"next\" (func $next " + types + "(param i32)))\n" +
