@@ -136,6 +136,8 @@ Result<Descriptor> listen_at(const std::string& path) {
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return problem(path + " is too long a path for a socket");
   std::memcpy(address.sun_path, path.c_str(), path.size());
+  // Of a machine before, which did not start.
+  unlink(path.c_str());
   if (!socket.is_open() || bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
       listen(socket.get(), 1) != 0)
     return fail(os_error(errno, "cannot listen at " + path));
@@ -177,6 +179,8 @@ class RunningMachine {
   // Takes the connection that QEMU makes to each socket at its start.
   Result<> accept_all(const std::vector<Descriptor>& listening, std::vector<Descriptor>& connected);
   Result<int> stay(std::vector<Descriptor>& streams, const Greeting& greeting);
+  // Or was told not to.
+  bool has_started() const { return reports_.has_started() || asked_to_end_ > 0; }
 
  private:
   enum Stream : size_t { kConsole, kControl, kStdin, kStdout, kStderr };
@@ -254,8 +258,7 @@ Result<int> RunningMachine::stay(std::vector<Descriptor>& streams, const Greetin
   control_ = streams[kControl].get();
   if (const int error = cli::write_all(control_, greeting_text(greeting) + "\n"); error != 0)
     return fail(os_error(error, "cannot tell the keep what it is for"));
-  feed(streams[kStdin]);
-  bool switching_off = false;
+  bool switching_off = false, fed = false;
   while (true) {
     std::vector<pollfd> entries = {{.fd = signals_, .events = POLLIN, .revents = 0}};
     std::vector<size_t> which = {0};
@@ -269,6 +272,11 @@ Result<int> RunningMachine::stay(std::vector<Descriptor>& streams, const Greetin
     take_signals();
     for (size_t i = 1; i < entries.size(); ++i)
       if (entries[i].revents != 0) read_stream(which[i], streams[which[i]]);
+    if (!fed && reports_.has_started()) {
+      // Not before: a machine that does not start must not swallow it.
+      fed = true;
+      feed(streams[kStdin]);
+    }
     if (!switching_off && reports_.exit_code()) {
       switching_off = true;
       deadline_ = Clock::now() + kToSwitchOff;
@@ -310,7 +318,8 @@ TemporaryFolder::~TemporaryFolder() {
 }
 
 Result<int> run_machine(const std::vector<std::string>& words, const TemporaryFolder& folder, const Greeting& greeting,
-                        const Wishes& wishes) {
+                        const Wishes& wishes, bool& has_started) {
+  has_started = false;
   std::vector<Descriptor> listening, connected;
   for (const char* const name : {"console", "control", "stdin", "stdout", "stderr"})
     listening.push_back(TRY(listen_at(folder.path() + "/" + name)));
@@ -320,9 +329,14 @@ Result<int> run_machine(const std::vector<std::string>& words, const TemporaryFo
   if (!signals.is_open()) return fail(os_error(errno, "cannot watch for signals"));
   const pid_t child = TRY(start(words, true));
   RunningMachine machine(child, signals.get(), wishes);
-  TRY(machine.accept_all(listening, connected));
+  if (auto accepted = machine.accept_all(listening, connected); !accepted) {
+    has_started = machine.has_started();
+    return fail(std::move(accepted.error()));
+  }
   listening.clear();
-  return machine.stay(connected, greeting);
+  auto code = machine.stay(connected, greeting);
+  has_started = machine.has_started();
+  return code;
 }
 
 Result<int> run_process(std::vector<std::string> words, const Greeting& greeting) {

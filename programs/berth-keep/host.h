@@ -31,9 +31,9 @@ struct Wishes {
 
 // Starts the machine, whose sockets are in `folder`, and stays with it to its end. SIGTERM, SIGINT and SIGHUP go to the
 // workload; the second one ends the machine. Fails with System when it ends without an exit code; why it refused to run
-// anything has been printed then.
+// anything has been printed then. `has_started`: whether it got as far as its first message; nothing has run before.
 Result<int> run_machine(const std::vector<std::string>& words, const TemporaryFolder& folder, const Greeting& greeting,
-                        const Wishes& wishes);
+                        const Wishes& wishes, bool& has_started);
 // The same without a machine: a process that gets "--control FD" added, and our own streams.
 Result<int> run_process(std::vector<std::string> words, const Greeting& greeting);
 // Runs a program to its end; fails with System when its exit code is not 0.

@@ -26,6 +26,7 @@ namespace berth::keep {
 namespace {
 
 constexpr u64 kMostFile = u64{2} << 30;
+constexpr std::chrono::milliseconds kForKvm{20'000};  // ten times what a start takes
 
 // Everything that is known before anything is started.
 struct Order {
@@ -254,7 +255,19 @@ Result<int> run(const cli::Arguments& arguments, Order& order, Backend backend) 
   const Url url = TRY(parse_url(order.launch.broker));
   const std::string address = TRY(address_for(url, machine));
   const Greeting greeting = greeting_of(order, address, static_cast<u64>(status.st_size));
-  if (machine) return run_machine(qemu_command(order.plan), folder, greeting, order.wishes);
+  if (machine) {
+    // There may be a /dev/kvm that does not run guests.
+    const bool may_emulate = backend == Backend::Vm && order.plan.kvm && !arguments.has("--accel");
+    Wishes first = order.wishes;
+    if (may_emulate) first.start_timeout = std::min(first.start_timeout, kForKvm);
+    bool has_started = false;
+    auto code = run_machine(qemu_command(order.plan), folder, greeting, first, has_started);
+    if (code || has_started || !may_emulate) return code;
+    cli::print_error("KVM does not start the machine; it is emulated instead, which is slow",
+                     "`--accel tcg` does so at once, `--accel kvm` never");
+    order.plan.kvm = false;
+    return run_machine(qemu_command(order.plan), folder, greeting, order.wishes, has_started);
+  }
   std::vector<std::string> words = {TRY(find_program("berth-keep-init"))};
   const std::string berth = TRY(find_program("berth"));
   for (const std::string& word : {std::string("--berth"), berth, std::string("--folder"), folder.path() + "/inside",
