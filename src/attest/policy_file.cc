@@ -272,6 +272,19 @@ Result<> read_report_data(TableReader& in, Policy& to) {
   return {};
 }
 
+// TOML has none but tabs and line ends, and its parser does not survive all others.
+Result<> check_characters(std::string_view text, const std::string& source) {
+  size_t line = 1;
+  for (const char c : text) {
+    if (c == '\n') ++line;
+    const u8 code = static_cast<u8>(c);
+    if ((code < 0x20 && c != '\n' && c != '\r' && c != '\t') || code == 0x7F)
+      return fail(kBadPolicy, source + ":" + std::to_string(line) + ": there is a control character, of code " +
+                                  std::to_string(code));
+  }
+  return {};
+}
+
 Result<> check_technologies(const TableReader& in, const Policy& policy) {
   for (const Technology technology : policy.technologies) {
     const bool has_table = technology == Technology::SevSnp ? policy.snp.has_value()
@@ -291,6 +304,7 @@ Result<> check_technologies(const TableReader& in, const Policy& policy) {
 
 Result<Policy> Policy::parse(std::string_view text, const std::string& source) {
   if (text.size() > kMostText) return fail(kBadPolicy, source + ": a policy of more than 1 MiB");
+  TRY(check_characters(text, source));
   const auto table = toml::parse(text, source);
   if (!table) {
     return fail(kBadPolicy, source + ":" + std::to_string(table.error().source().begin.line) + ": " +

@@ -45,6 +45,16 @@ TEST(Policy, SaysWhatItDoesNotUnderstand) {
   EXPECT_EQ(why_not("technologies = [\"snp\"]\n[snp]\nany_measurement = true\n"), "");
 }
 
+// toml++ 3.3 stops the process at some of them. Found by fuzzing.
+TEST(Policy, RefusesControlCharacters) {
+  using namespace std::string_view_literals;
+  expect(why_not("technologies = [\"snp\"]\n[snp]\nmin\0name = true\n"sv),
+         "p.toml:3: there is a control character, of code 0");
+  expect(why_not("name = { a = 3, b \0c = \"x\" }\n"sv), "p.toml:1: there is a control character");
+  expect(why_not("name = \"\x7f\"\n"sv), "of code 127");
+  EXPECT_EQ(why_not("technologies\t= [\"snp\"]\r\n[snp]\r\nany_measurement = true\r\n"), "");
+}
+
 struct SnpCase {
   Amd amd{SnpProduct::Genoa};
   SnpTcb tcb{std::nullopt, 9, 0, 21, 72};

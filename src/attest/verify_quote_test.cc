@@ -124,6 +124,33 @@ TEST(VerifyQuote, MatchesTheTdxModule) {
   expect(why(spec), "TCB level: it is Revoked");
 }
 
+// As services answered before version 4 of their interface.
+TEST(TcbInfo, IsReadInItsOlderForm) {
+  const auto text = [](std::string_view version) {
+    std::string out =
+        "{\"version\":" + std::string(version) +
+        R"(,"issueDate":"2026-06-14T00:00:00Z","nextUpdate":"2026-07-14T00:00:00Z","fmspc":"00906EA10000",)"
+        R"("pceId":"0000","tcbType":0,"tcbEvaluationDataNumber":5,"tcbLevels":[{"tcb":{)";
+    for (int i = 1; i <= 16; ++i)
+      out += std::string("\"sgxtcbcomp") + (i < 10 ? "0" : "") + std::to_string(i) + "svn\":" + std::to_string(i) + ",";
+    return out + R"("pcesvn":7},"tcbDate":"2026-01-01T00:00:00Z","tcbStatus":"ConfigurationNeeded"}]})";
+  };
+  const auto info = parse_tcb_info(text("2"));
+  ASSERT_TRUE(info) << info.error().to_string();
+  EXPECT_FALSE(info->is_tdx);
+  ASSERT_EQ(info->levels.size(), 1u);
+  EXPECT_EQ(info->levels[0].sgx[15], 16);
+  EXPECT_EQ(info->levels[0].pce_svn, 7u);
+  PckExtension pck;
+  pck.components.fill(16);
+  pck.pce_svn = 7;
+  EXPECT_EQ(match_platform(*info, pck, nullptr, {})->status, TcbStatus::ConfigurationNeeded);
+  pck.components[15] = 15;
+  EXPECT_FALSE(match_platform(*info, pck, nullptr, {}));
+  expect(parse_tcb_info(text("3")).error().detail(), "tcbInfo.id is not a string");
+  expect(parse_tcb_info(text("4")).error().detail(), "version 4, known are 2 and 3");
+}
+
 TEST(VerifyQuote, RefusesCollateralThatIsNotForIt) {
   Intel::Spec other = {};
   other.fmspc = "00A067110000";
