@@ -8,6 +8,7 @@ memory of one that sleeps. As root. --peer names a crun with a WebAssembly handl
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -105,16 +106,25 @@ class Bench:
         return usage, own
 
 
+def processor_time():
+    """Milliseconds, of all processes that have ended and been waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1000
+
+
 def times_of(rounds, measure, *pairs):
-    """(median, tenth percentile) of each (program, bundle), measured by turns. The percentile is nearer to what they take
-    when nobody else wants the processor."""
-    times = [[] for _ in pairs]
+    """(median, tenth percentile, median of the processor time) of each (program, bundle), measured by turns. The
+    percentile is nearer to what they take when nobody else wants the processor, and the processor time nearer still."""
+    times, used = [[] for _ in pairs], [[] for _ in pairs]
     for number in range(rounds + 2):
         for i, pair in enumerate(pairs):
+            before = processor_time()
             value = measure(*pair)
             if number >= 2:  # the first ones fill caches
                 times[i].append(value)
-    return [(statistics.median(values), sorted(values)[len(values) // 10]) for values in times]
+                used[i].append(processor_time() - before)
+    return [(statistics.median(values), sorted(values)[len(values) // 10], statistics.median(own))
+            for values, own in zip(times, used)]
 
 
 def main():
@@ -145,7 +155,7 @@ def main():
                 (folder / "peer").mkdir()
             for what, measure in (("run", bench.by_run), ("create, start, delete", bench.by_steps)):
                 base, berth, through, *peer = times_of(arguments.rounds, measure, *pairs)
-                for name_of, i in (("median", 0), ("tenth percentile", 1)):
+                for name_of, i in (("median", 0), ("tenth percentile", 1), ("processor time", 2)):
                     print(f"{below}, {what}, {name_of}: native {base[i]:.1f} ms, WebAssembly {berth[i]:.1f} ms, ratio "
                           f"{berth[i] / base[i]:.2f}; native through berth-oci {through[i]:.1f} ms" +
                           "".join(f"; {Path(arguments.peer).name} {other[i]:.1f} ms" for other in peer), flush=True)

@@ -323,14 +323,19 @@ def refused():
 
 @case
 def user_namespaces():
-    handlers = {handler.get("name") or "linux": handler.get("features", {}).get("userNamespaces", False)
-                for handler in json.loads(kubectl("get", "nodes", "-o", "json"))["items"][0]["status"]["runtimeHandlers"]}
+    def known():  # as the kubelet says every few seconds
+        found = json.loads(kubectl("get", "nodes", "-o", "json"))["items"][0]["status"].get("runtimeHandlers", [])
+        features = {handler.get("name"): handler.get("features", {}).get("userNamespaces", False) for handler in found}
+        return features if "berth" in features else None
+    handlers = wait_until(known, "the node to know the runtime")
     assert handlers["berth"] == handlers["runc"], handlers
     if not handlers["runc"]:
         return print("  not tried: the runtime below knows no user namespaces with volumes (runc 1.2 and later do)")
     def run(side):
-        return side.run("mapped", "write", "/tmp/x", "y", spec={"hostUsers": False})[:2]
-    assert alike(run) == (0, "Completed")
+        return side.run("mapped", "write", "/e/new", "x", container={"volumeMounts": [{"name": "e", "mountPath": "/e"}]},
+                        spec={"hostUsers": False, "volumes": [{"name": "e", "emptyDir": {}}]})
+    assert alike(run) == (0, "Completed", "")
+    assert alike(lambda side: side.run("unmapped", "cat", "/none", spec={"hostUsers": False})[0]) == 1
 
 
 # What needs more than a cluster: the examples' images, and a berth on this machine.
