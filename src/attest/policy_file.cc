@@ -6,6 +6,13 @@
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_ENABLE_WINDOWS_COMPAT 0
+#include <toml++/impl/preprocessor.h>
+// toml++ 3.3 asserts things that do not hold of every text, such as "[*", and without assertions has the compiler
+// assume them; a few lines below it has an error for the same. Found by fuzzing.
+#undef TOML_ASSERT
+#undef TOML_ASSERT_ASSUME
+#define TOML_ASSERT(expr) static_assert(true)
+#define TOML_ASSERT_ASSUME(expr) static_assert(true)
 #include <toml++/toml.h>
 
 #include "attest/policy.h"
@@ -272,7 +279,7 @@ Result<> read_report_data(TableReader& in, Policy& to) {
   return {};
 }
 
-// TOML has none but tabs and line ends, and its parser does not survive all others.
+// TOML has none but tabs and line ends.
 Result<> check_characters(std::string_view text, const std::string& source) {
   size_t line = 1;
   for (const char c : text) {
