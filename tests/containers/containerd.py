@@ -10,7 +10,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -28,7 +27,7 @@ except ImportError:
         os.execv(DEBIAN_PYTHON, [DEBIAN_PYTHON, "-B", *sys.argv])
     grpc = None
 
-from setting import HERE, Runtime, find, main, skip, wait_until
+from setting import HERE, Runtime, find, main, skip, stop_engine, wait_until
 
 IMAGE, PAUSE = "localhost/guest:1", "localhost/pause:1"
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
@@ -166,17 +165,8 @@ state = "{folder}/state-of-containerd"
         return done.stdout
 
     def stop(self):
-        self.daemon.send_signal(signal.SIGTERM)
-        try:
-            self.daemon.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.daemon.kill()
-            self.daemon.wait()
+        stop_engine(self.daemon, self.folder)
         self.log.close()
-        with open("/proc/self/mounts") as mounts:
-            below = [line.split()[1] for line in mounts if str(self.folder) in line]
-        for mount in reversed(below):
-            subprocess.run(["umount", "-l", mount], check=False)
 
 
 def ctr(containerd):

@@ -6,12 +6,11 @@ $BERTH_CRIO names a folder with crio and pinns, which no package of Debian 12 ha
 
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 
 from containerd import IMAGE, PAUSE, Cri, in_pod, own_network, write_image
-from setting import Runtime, build_pause, find, main, skip, wait_until
+from setting import Runtime, build_pause, find, main, skip, stop_engine, wait_until
 
 
 class Crio:
@@ -100,17 +99,8 @@ monitor_path = "{conmon}"
         assert self.daemon.poll() is None, (folder / "crio.log").read_text()[-3000:]
 
     def stop(self):
-        self.daemon.send_signal(signal.SIGTERM)
-        try:
-            self.daemon.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.daemon.kill()
-            self.daemon.wait()
+        stop_engine(self.daemon, self.folder)
         self.log.close()
-        with open("/proc/self/mounts") as mounts:
-            below = [line.split()[1] for line in mounts if str(self.folder) in line]
-        for mount in reversed(below):
-            subprocess.run(["umount", "-l", mount], check=False)
 
 
 def pods(folder, below):

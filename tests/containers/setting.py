@@ -275,6 +275,20 @@ def main(cases, usage):
             remove_parents()
 
 
+def stop_engine(daemon, folder):
+    """Ends an engine that runs in `folder`, and takes away the mounts that it leaves there."""
+    daemon.send_signal(signal.SIGTERM)
+    try:
+        daemon.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
+    with open("/proc/self/mounts") as mounts:
+        below = [line.split()[1] for line in mounts if str(folder) in line]
+    for mount in reversed(below):
+        subprocess.run(["umount", "-l", mount], check=False)
+
+
 def remove_parents():
     """Removes the cgroups that an engine was told to put its containers below, which are empty by then."""
     for parent in Path("/sys/fs/cgroup").glob(f"**/berth-test-{os.getpid()}"):
