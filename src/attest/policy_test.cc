@@ -53,6 +53,15 @@ TEST(Policy, SurvivesKeysThatAreNone) {
   using namespace std::string_view_literals;
 }
 
+TEST(Policy, HasOtherLettersInCommentsOnly) {
+  EXPECT_EQ(why_not("# Pr\xc3\xbc"
+                    "fung\n  # \xc6\x8a\ntechnologies = [\"snp\"]\n[snp]\nany_measurement = true\n"),
+            "");
+  expect(why_not("name = \"x\"\ntechnologies = [\"snp\", 1\xc6\x8a\n"),
+         "p.toml:2: there is a character that is not ASCII");
+  expect(why_not("name = \"\xc3\xbc\"\n"), "p.toml:1: there is a character that is not ASCII");
+}
+
 TEST(Policy, RefusesControlCharacters) {
   using namespace std::string_view_literals;
   expect(why_not("technologies = [\"snp\"]\n[snp]\nmin\0name = true\n"sv),
