@@ -177,7 +177,7 @@ Result<> ComponentPrinter::print(const CoreModule& d) {
   text::PrintOptions options = options_;
   options.head = "(core module";
   const auto names = wasm::Names::parse(*d.module);
-  if (const auto name = names.module(); name && options_.names) {
+  if (const auto name = names.module(); name && options_.names && text::is_utf8(*name)) {
     std::string id;
     if (!name->empty()) text::append_id(id, *name);
     if (!id.empty() && scope().module_ids.insert(id).second) {

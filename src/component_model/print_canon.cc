@@ -78,7 +78,7 @@ void ComponentPrinter::builtin(const Canon& d) {
     case K::ThreadNewIndirect:
       out_ += ' ';
       index(Space::CoreType, d.type);
-      out_ += " (table ";
+      out_ += " (core table ";
       index(Space::CoreTable, d.number);
       out_ += ')';
       break;

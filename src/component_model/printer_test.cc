@@ -161,6 +161,13 @@ TEST(ComponentPrinter, LeavesNamesOutThatAreNoText) {
 )");
 }
 
+TEST(ComponentPrinter, LeavesModulesUnnamedWhoseNameIsNoText) {
+  const std::string text =
+      print(binary(R"((component (core module binary "\00asm\01\00\00\00\00\09\04name\00\02\01\90")))"));
+  EXPECT_NE(text.find("(core module (;0;))"), std::string::npos) << text;
+  EXPECT_EQ(print(binary(text)), text);
+}
+
 TEST(ComponentPrinter, KeepsNamesOfModulesApart) {
   const std::string text =
       print(binary(R"((component (core module (@name "m")) (core module (@name "m")) (core module)))"));
