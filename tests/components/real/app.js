@@ -15,13 +15,19 @@ import { getRandomBytes, getRandomU64 } from "wasi:random/random@0.2.12";
 import { getInsecureRandomBytes, getInsecureRandomU64 } from "wasi:random/insecure@0.2.12";
 import { insecureSeed } from "wasi:random/insecure-seed@0.2.12";
 import { getDirectories } from "wasi:filesystem/preopens@0.2.12";
-import { filesystemErrorCode } from "wasi:filesystem/types@0.2.12";
+import { Descriptor, DirectoryEntryStream, filesystemErrorCode } from "wasi:filesystem/types@0.2.12";
+import { Network } from "wasi:sockets/network@0.2.12";
+import { TcpSocket } from "wasi:sockets/tcp@0.2.12";
+import { UdpSocket } from "wasi:sockets/udp@0.2.12";
 import { instanceNetwork } from "wasi:sockets/instance-network@0.2.12";
-import { resolveAddresses } from "wasi:sockets/ip-name-lookup@0.2.12";
+import { ResolveAddressStream, resolveAddresses } from "wasi:sockets/ip-name-lookup@0.2.12";
 import { createTcpSocket } from "wasi:sockets/tcp-create-socket@0.2.12";
 import { createUdpSocket } from "wasi:sockets/udp-create-socket@0.2.12";
 import { Fields, OutgoingRequest, OutgoingBody, IncomingBody } from "wasi:http/types@0.2.12";
 import { handle } from "wasi:http/outgoing-handler@0.2.12";
+
+// The bindings know only resources whose interfaces are imported by name.
+const resources = [Network, TcpSocket, UdpSocket, ResolveAddressStream, Descriptor, DirectoryEntryStream];
 
 const text = (bytes) => new TextDecoder().decode(bytes);
 const bytes = (string) => new TextEncoder().encode(string);
@@ -171,7 +177,7 @@ export const run = {
     surroundings();
     clocksAndRandomness();
     files();
-    print("no code", filesystemErrorCode !== undefined);
+    print("functions", typeof filesystemErrorCode, resources.length);
     sockets(echo);
     http(server);
     print("done");

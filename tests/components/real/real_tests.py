@@ -188,6 +188,15 @@ def c(b):
     output = b.both(component, "one", "two", input=b"some input", status=0,
                     options=["--dir", f"{b.folder}/work::/work", "--env", "NAME=value"])
     assert "done" in output, output
+    # With one of its imports provided by a component, and all others passed on.
+    whole = b.folder / "whole.wasm"
+    done = run([b.berth, "compose", HERE / "arguments.wat", component, "-o", whole])
+    assert b"wasi:cli/environment" in done.stdout, done.stdout
+    run([b.tools.tool("wasm-tools"), "validate", "--features", "all", whole])
+    b.described(whole)
+    output = b.both(whole, "one", "two", input=b"some input", status=0,
+                    options=["--dir", f"{b.folder}/work::/work", "--env", "NAME=value"])
+    assert output.startswith("arguments 2 A\nenvironment (null) empty\n"), output
 
 
 @case
