@@ -136,7 +136,7 @@ function http(server) {
 export const run = {
   run() {
     out = getStdout();
-    const [, server] = getArguments();
+    const [, , server] = getArguments();
     surroundings();
     clocksAndRandomness();
     files();
