@@ -132,6 +132,9 @@ def all_programs(coremark_folder: Path | None) -> list[Program]:
         programs.append(coremark(coremark_folder))
     return programs + [
         Program("trees", "structs in trees, collected", 4000, build_text, function="run"),
+        Program("maps", "objects in a hash map that grows", 1000, build_text, function="run"),
+        Program("shapes", "casts, closures and arrays of references", 20000, build_text, function="run"),
+        Program("lists", "lists of small numbers, mapped and reversed", 12000, build_text, function="run"),
         Program("exceptions", "thrown through ten frames", 2000000, build_text, function="run"),
         Program("exceptions-legacy", "the same, older instructions", 2000000, build_assembly,
                 function="run"),

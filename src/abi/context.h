@@ -129,6 +129,11 @@ struct AllocationRun {
   u64 cell_bytes;
 };
 
+// The heap is collected by generations: whoever stores a reference into an object that is not new marks the card that
+// the place is on, so that a collection of what is new finds references out of what is old. New is what was allocated
+// since control last left for the runtime; what is null, an i31 or a function need not be noted.
+inline constexpr u32 kCardLog2 = 9;
+
 // Bits of StoreContext::interrupt.
 enum InterruptBit : u32 {
   kStop = 1u << 0,     // trap with Interrupted at the next backward branch
@@ -155,7 +160,21 @@ struct StoreContext {
   u64 guest_pc;      // and, where calls do not push it, that call's return address
   u64 native_limit;  // builtins are refused to native code whose stack pointer is below
   Slot* stack_end;   // what stack_limit is when nothing stops calls
+  u64 cards;  // the byte at cards + (address >> kCardLog2) is the card of a place in an object; set with the heap
 };
+
+// Notes that a reference was stored at `place` in an object. Objects exist only once `cards` is set.
+inline void mark_card(const StoreContext& store, const void* place) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the table's start lies elsewhere
+  *reinterpret_cast<u8*>(store.cards + (reinterpret_cast<u64>(place) >> kCardLog2)) = 1;
+}
+// The same for `bytes` from `place` on, of which there is at least one.
+inline void mark_cards(const StoreContext& store, const void* place, u64 bytes) {
+  const u64 first = reinterpret_cast<u64>(place) >> kCardLog2;
+  const u64 last = (reinterpret_cast<u64>(place) + bytes - 1) >> kCardLog2;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): as above
+  for (u64 card = first; card <= last; ++card) *reinterpret_cast<u8*>(store.cards + card) = 1;
+}
 
 // Whether the store's guest has to stop. Any thread.
 inline bool is_stopped(const StoreContext& store, std::memory_order order = std::memory_order_relaxed) {

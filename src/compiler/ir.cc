@@ -33,7 +33,8 @@ Partition::Partition(const Plan& plan, llvm::LLVMContext& context, llvm::TargetM
 
   llvm::MDBuilder metadata(context);
   llvm::MDNode* root = metadata.createTBAARoot("berth");
-  constexpr const char* kNames[] = {"memory", "context", "global", "table", "object", "header", "store", "frame"};
+  constexpr const char* kNames[] = {"memory", "context", "global", "table", "object",
+                                    "header", "store",   "frame",  "cards"};
   for (size_t i = 0; i < std::size(kNames); ++i) {
     llvm::MDNode* scalar = metadata.createTBAAScalarTypeNode(kNames[i], root);
     regions_[i] = metadata.createTBAAStructTagNode(scalar, scalar, 0);

@@ -31,7 +31,7 @@ struct Plan {
 };
 
 // What memory an access goes to, for alias analysis.
-enum class Region : u8 { Memory, Context, Global, Table, Object, Header, Store, Frame };
+enum class Region : u8 { Memory, Context, Global, Table, Object, Header, Store, Frame, Cards };
 
 class Partition {
  public:
@@ -80,7 +80,7 @@ class Partition {
   llvm::DIFile* file_ = nullptr;
   std::vector<llvm::Function*> functions_;
   llvm::Function* check_ = nullptr;
-  llvm::MDNode* regions_[8];
+  llvm::MDNode* regions_[9];
   llvm::MDNode* unlikely_;
   llvm::MDNode* empty_node_;
 };

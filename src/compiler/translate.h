@@ -79,6 +79,7 @@ class Translator {
   Value overflow_load(wasm::ValType t, u32 slot);
   Value load(llvm::Type* t, Value address, Region region);
   void store(Value v, Value address, Region region);
+  void store_in_object(Value v, wasm::ValType v_type, Value place, const wasm::FieldType& field);
   Value offset(Value base, u64 bytes) { return ir_.CreatePtrAdd(base, i64(bytes)); }
   void trap_if(Value condition, TrapCode code);
   void trap(TrapCode code);

@@ -170,6 +170,23 @@ llvm::Type* Translator::field_type(const wasm::FieldType& field) const {
   return field.packed == wasm::Packed::None ? type(field.type) : llvm::Type::getIntNTy(p_.context(), field.size() * 8);
 }
 
+// Stores a value of type `v_type` in an object that may be old, for the collector to find it.
+void Translator::store_in_object(Value v, ValType v_type, Value place, const wasm::FieldType& field) {
+  store(field_store(v, field), place, Region::Object);
+  const auto is_object = [&](ValType t) {
+    if (!t.is_ref()) return false;
+    if (wasm::heap_matches(module_, t.heap, HeapType::kFunc) || wasm::heap_matches(module_, t.heap, HeapType::kI31))
+      return false;
+    return t.heap.is_index() || (t.heap.abstract() != HeapType::kNone && t.heap.abstract() != HeapType::kNoExtern &&
+                                 t.heap.abstract() != HeapType::kNoExn);
+  };
+  if (!is_object(field.type) || !is_object(v_type) || llvm::isa<llvm::ConstantPointerNull>(v)) return;
+  const Value cards =
+      load(ir_.getInt64Ty(), offset(store_context(), offsetof(abi::StoreContext, cards)), Region::Context);
+  const Value number = ir_.CreateLShr(ir_.CreatePtrToInt(place, ir_.getInt64Ty()), u64{abi::kCardLog2});
+  store(ir_.getInt8(1), ir_.CreateIntToPtr(ir_.CreateAdd(cards, number), ir_.getPtrTy()), Region::Cards);
+}
+
 // A new object of a struct type, all fields zero: from the run of free cells, or by the runtime.
 Translator::Value Translator::new_struct(u32 type_index) {
   using abi::AllocationRun;
@@ -219,11 +236,11 @@ void Translator::struct_op(Op op, u32 type_index, u32 field_index) {
   }
   const wasm::FieldType& field = definition.fields[field_index];
   const u32 at = field_offset(definition, field_index);
-  const Value value = op == Op::StructSet ? pop() : nullptr;
+  const Operand value = op == Op::StructSet ? pop_operand() : Operand{};
   const Operand object = pop_operand();
   if (object.type.nullable || !object.type.is_ref())
     trap_if(ir_.CreateIsNull(object.value), TrapCode::NullStructureReference);
-  if (op == Op::StructSet) return store(field_store(value, field), offset(object.value, at), Region::Object);
+  if (op == Op::StructSet) return store_in_object(value.value, value.type, offset(object.value, at), field);
   auto* read = ir_.CreateLoad(field_type(field), offset(object.value, at));
   p_.set_region(read, Region::Object);
   push(field_value(read, field, op == Op::StructGetS), field.type);
@@ -289,9 +306,10 @@ void Translator::array_op(Op op, u32 type_index, u32 second) {
       return push(field_value(read, element, op == Op::ArrayGetS), element.type);
     }
     case Op::ArraySet: {
-      const Value v = pop(), index = pop();
+      const Operand v = pop_operand();
+      const Value index = pop();
       const Value at = place(pop_operand(), index);
-      return store(field_store(v, element), at, Region::Object);
+      return store_in_object(v.value, v.type, at, element);
     }
     case Op::ArrayFill: {
       const Value count = pop(), v = pop(), index = pop(), array = pop();

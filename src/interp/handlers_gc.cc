@@ -115,12 +115,19 @@ template <typename Stored, typename Value>
   store_slot<Value>(fp, field_a(pc), static_cast<Value>(v));
   return true;
 }
+// Fields and elements of 64 bits may be references; whether they are is not looked up.
 template <typename Stored>
-[[gnu::always_inline]] inline bool set_field(const Word* pc, Slot* fp) {
+[[gnu::always_inline]] inline void note_store(const abi::StoreContext* st, const u8* place) {
+  if constexpr (sizeof(Stored) == sizeof(Ref)) abi::mark_card(*st, place);
+}
+template <typename Stored>
+[[gnu::always_inline]] inline bool set_field(const Word* pc, Slot* fp, const abi::StoreContext* st) {
   const Ref ref = fp[field_a(pc)];
   if (ref == 0) [[unlikely]]
     return false;
-  std::memcpy(reinterpret_cast<u8*>(ref) + field_imm(pc), fp + field_b(pc), sizeof(Stored));
+  u8* const place = reinterpret_cast<u8*>(ref) + field_imm(pc);
+  std::memcpy(place, fp + field_b(pc), sizeof(Stored));
+  note_store<Stored>(st, place);
   return true;
 }
 
@@ -178,7 +185,7 @@ BERTH_STRUCT_GET(op_struct_get128, v128, v128)
 
 #define BERTH_STRUCT_SET(name, stored)               \
   BERTH_HANDLER name(BERTH_REGS) {                   \
-    if (!set_field<stored>(pc, fp)) [[unlikely]]     \
+    if (!set_field<stored>(pc, fp, st)) [[unlikely]] \
       BERTH_RAISE(TrapCode::NullStructureReference); \
     BERTH_NEXT(2);                                   \
   }
@@ -193,7 +200,7 @@ BERTH_HANDLER op_array_new(BERTH_REGS) {
   const u32 length = load_slot<u32>(fp, field_c(pc));
   Ref array;
   TrapCode code = runtime::array_new(ctx, reinterpret_cast<const RuntimeType*>(pc[2]), length, &array);
-  if (code == TrapCode::None) code = runtime::array_fill(array, 0, fp + field_b(pc), length);
+  if (code == TrapCode::None) code = runtime::array_fill(ctx, array, 0, fp + field_b(pc), length);
   if (code != TrapCode::None) [[unlikely]]
     BERTH_RAISE(code);
   fp[field_a(pc)] = array;
@@ -269,6 +276,7 @@ BERTH_ARRAY_GET(op_array_get128, v128, v128)
     if (p == nullptr) [[unlikely]]                                                   \
       BERTH_RAISE(code);                                                             \
     std::memcpy(p, fp + field_c(pc), sizeof(stored));                                \
+    note_store<stored>(st, p);                                                       \
     BERTH_NEXT(2);                                                                   \
   }
 BERTH_ARRAY_SET(op_array_set8, u8)
@@ -286,7 +294,7 @@ BERTH_HANDLER op_array_len(BERTH_REGS) {
   BERTH_NEXT(2);
 }
 BERTH_HANDLER op_array_fill(BERTH_REGS) {
-  const TrapCode code = runtime::array_fill(fp[field_a(pc)], load_slot<u32>(fp, field_b(pc)), fp + field_c(pc),
+  const TrapCode code = runtime::array_fill(ctx, fp[field_a(pc)], load_slot<u32>(fp, field_b(pc)), fp + field_c(pc),
                                             load_slot<u32>(fp, field_d(pc)));
   if (code != TrapCode::None) [[unlikely]]
     BERTH_RAISE(code);
@@ -294,7 +302,7 @@ BERTH_HANDLER op_array_fill(BERTH_REGS) {
 }
 BERTH_HANDLER op_array_copy(BERTH_REGS) {
   const TrapCode code =
-      runtime::array_copy(fp[field_a(pc)], load_slot<u32>(fp, field_b(pc)), fp[field_c(pc)],
+      runtime::array_copy(ctx, fp[field_a(pc)], load_slot<u32>(fp, field_b(pc)), fp[field_c(pc)],
                           load_slot<u32>(fp, field_d(pc)), load_slot<u32>(fp, static_cast<u32>(pc[2])));
   if (code != TrapCode::None) [[unlikely]]
     BERTH_RAISE(code);

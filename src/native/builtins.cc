@@ -94,7 +94,7 @@ Ref berth_builtin_StructNew(InstanceContext* ctx, const RuntimeType* type) {
 Ref berth_builtin_ArrayNew(InstanceContext* ctx, const RuntimeType* type, I length, const Slot* value) {
   Ref made = abi::kNull;
   TrapCode code = runtime::array_new(ctx, type, length, &made);
-  if (code == TrapCode::None && value != nullptr) code = runtime::array_fill(made, 0, value, length);
+  if (code == TrapCode::None && value != nullptr) code = runtime::array_fill(ctx, made, 0, value, length);
   finish(ctx, code);
   return made;
 }
@@ -109,10 +109,10 @@ Ref berth_builtin_ArrayNewElem(InstanceContext* ctx, const RuntimeType* type, I 
   return made;
 }
 V berth_builtin_ArrayFill(InstanceContext* ctx, Ref array, I index, const Slot* value, I count) {
-  finish(ctx, runtime::array_fill(array, index, value, count));
+  finish(ctx, runtime::array_fill(ctx, array, index, value, count));
 }
 V berth_builtin_ArrayCopy(InstanceContext* ctx, Ref to, I to_index, Ref from, I from_index, I count) {
-  finish(ctx, runtime::array_copy(to, to_index, from, from_index, count));
+  finish(ctx, runtime::array_copy(ctx, to, to_index, from, from_index, count));
 }
 V berth_builtin_ArrayInitData(InstanceContext* ctx, Ref array, I index, I data, I offset, I count) {
   finish(ctx, runtime::array_init_data(ctx, array, index, data, offset, count));

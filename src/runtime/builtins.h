@@ -44,8 +44,8 @@ TrapCode atomic_wait64(InstanceContext*, u32 memory, u64 address, u64 expected, 
 TrapCode struct_new(InstanceContext*, const abi::RuntimeType* type, Ref* out);
 TrapCode array_new(InstanceContext*, const abi::RuntimeType* type, u32 length, Ref* out);
 // `value` points to one slot (two for v128 elements).
-TrapCode array_fill(Ref array, u32 index, const Slot* value, u32 count);
-TrapCode array_copy(Ref dst, u32 dst_index, Ref src, u32 src_index, u32 count);
+TrapCode array_fill(InstanceContext*, Ref array, u32 index, const Slot* value, u32 count);
+TrapCode array_copy(InstanceContext*, Ref dst, u32 dst_index, Ref src, u32 src_index, u32 count);
 TrapCode array_new_data(InstanceContext*, const abi::RuntimeType* type, u32 data, u32 offset, u32 length, Ref* out);
 TrapCode array_new_elem(InstanceContext*, const abi::RuntimeType* type, u32 elem, u32 offset, u32 length, Ref* out);
 TrapCode array_init_data(InstanceContext*, Ref array, u32 index, u32 data, u32 offset, u32 count);

@@ -17,6 +17,12 @@ bool in_bounds(u64 start, u64 count, u64 size) { return count <= size && start <
 
 u8* element(ArrayObject* array, u32 index) { return array->data() + (u64{index} << array->type->element_log2); }
 
+// After elements were stored.
+void note_stores(const InstanceContext* context, ArrayObject* array, u32 index, u32 count) {
+  if (array->type->has_refs && count != 0)
+    abi::mark_cards(*context->store, element(array, index), u64{count} * sizeof(Ref));
+}
+
 }  // namespace
 
 TrapCode struct_new(InstanceContext* context, const abi::RuntimeType* type, Ref* out) {
@@ -33,7 +39,7 @@ TrapCode array_new(InstanceContext* context, const abi::RuntimeType* type, u32 l
   return code;
 }
 
-TrapCode array_fill(Ref ref, u32 index, const Slot* value, u32 count) {
+TrapCode array_fill(InstanceContext* context, Ref ref, u32 index, const Slot* value, u32 count) {
   if (ref == abi::kNull) return TrapCode::NullArrayReference;
   ArrayObject* array = array_of(ref);
   if (!in_bounds(index, count, array->length)) return TrapCode::ArrayOutOfBounds;
@@ -46,16 +52,18 @@ TrapCode array_fill(Ref ref, u32 index, const Slot* value, u32 count) {
     default:
       for (u32 i = 0; i < count; ++i) std::memcpy(at + u64{i} * 16, value, 16);
   }
+  note_stores(context, array, index, count);
   return TrapCode::None;
 }
 
-TrapCode array_copy(Ref dst, u32 dst_index, Ref src, u32 src_index, u32 count) {
+TrapCode array_copy(InstanceContext* context, Ref dst, u32 dst_index, Ref src, u32 src_index, u32 count) {
   if (dst == abi::kNull || src == abi::kNull) return TrapCode::NullArrayReference;
   ArrayObject* to = array_of(dst);
   ArrayObject* from = array_of(src);
   if (!in_bounds(dst_index, count, to->length) || !in_bounds(src_index, count, from->length))
     return TrapCode::ArrayOutOfBounds;
   std::memmove(element(to, dst_index), element(from, src_index), u64{count} << to->type->element_log2);
+  note_stores(context, to, dst_index, count);
   return TrapCode::None;
 }
 
@@ -98,6 +106,7 @@ TrapCode array_init_elem(InstanceContext* context, Ref ref, u32 index, u32 elem,
   if (!in_bounds(offset, count, instance.elem_size(elem))) return TrapCode::TableOutOfBounds;
   Ref* elements = reinterpret_cast<Ref*>(array->data());
   for (u32 i = 0; i < count; ++i) elements[index + i] = instance.elem_at(elem, offset + i);
+  note_stores(context, array, index, count);
   return TrapCode::None;
 }
 

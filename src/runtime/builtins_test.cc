@@ -107,20 +107,20 @@ TEST_F(BuiltinsTest, ArrayOperations) {
   ArrayObject* longs = array(kLongs, 10);
   ArrayObject* vectors = array(kVectors, 10);
   for (ArrayObject* a : {bytes, shorts, longs, vectors}) {
-    EXPECT_EQ(array_fill(ref(a), 1, value, 8), TrapCode::None);
-    EXPECT_EQ(array_fill(ref(a), 10, value, 0), TrapCode::None);
-    EXPECT_EQ(array_fill(ref(a), 9, value, 2), TrapCode::ArrayOutOfBounds);
-    EXPECT_EQ(array_fill(ref(a), ~0u, value, 2), TrapCode::ArrayOutOfBounds);
+    EXPECT_EQ(array_fill(c_, ref(a), 1, value, 8), TrapCode::None);
+    EXPECT_EQ(array_fill(c_, ref(a), 10, value, 0), TrapCode::None);
+    EXPECT_EQ(array_fill(c_, ref(a), 9, value, 2), TrapCode::ArrayOutOfBounds);
+    EXPECT_EQ(array_fill(c_, ref(a), ~0u, value, 2), TrapCode::ArrayOutOfBounds);
     const u64 size = u64{1} << a->type->element_log2;
     EXPECT_EQ(a->data()[0], 0);
     EXPECT_EQ(std::memcmp(a->data() + 8 * size, value, size), 0);
     EXPECT_EQ(a->data()[9 * size], 0);
   }
-  EXPECT_EQ(array_fill(abi::kNull, 0, value, 0), TrapCode::NullArrayReference);
+  EXPECT_EQ(array_fill(c_, abi::kNull, 0, value, 0), TrapCode::NullArrayReference);
   longs->data()[0] = 5;
-  EXPECT_EQ(array_copy(ref(longs), 1, ref(longs), 0, 9), TrapCode::None);
+  EXPECT_EQ(array_copy(c_, ref(longs), 1, ref(longs), 0, 9), TrapCode::None);
   EXPECT_EQ(longs->data()[8], 5);
-  EXPECT_EQ(array_copy(ref(longs), 2, ref(longs), 0, 9), TrapCode::ArrayOutOfBounds);
+  EXPECT_EQ(array_copy(c_, ref(longs), 2, ref(longs), 0, 9), TrapCode::ArrayOutOfBounds);
   EXPECT_EQ(array_init_data(c_, ref(shorts), 0, 0, 0, 5), TrapCode::None);
   EXPECT_EQ(std::memcmp(shorts->data(), "0123456789", 10), 0);
   EXPECT_EQ(array_init_data(c_, ref(shorts), 0, 0, 0, 6), TrapCode::MemoryOutOfBounds);

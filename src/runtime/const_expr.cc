@@ -116,7 +116,7 @@ class Evaluator {
     Ref ref = abi::kNull;
     if (!check(array_new(context_, type, length, &ref))) return;
     if (with_value) {
-      array_fill(ref, 0, top(slots), length);
+      array_fill(context_, ref, 0, top(slots), length);
       drop(slots);
     }
     push(ref);

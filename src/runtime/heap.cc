@@ -19,6 +19,10 @@ constexpr u64 kMaxReservation = u64{1} << 40;
 // How much is allocated between collections when little is alive. Measured with 100 million small objects
 // and with short-lived trees: less makes trees dearer, more gains nothing.
 constexpr u64 kMinThreshold = u64{8} << 20;
+// Of what is new while much is alive: a collection looks at a few bytes of bookkeeping for each old object.
+constexpr u64 kMaxNew = u64{64} << 20;
+// How much may become old between full collections.
+constexpr u64 kMinOld = u64{16} << 20, kMaxOld = u64{256} << 20;
 // Large objects up to this are cleared by writing; above it the system provides new pages.
 constexpr u64 kClearByWriting = 256 << 10;
 
@@ -58,7 +62,8 @@ Heap::Heap(u64 limit_bytes, abi::AllocationRun* runs, RootSource& roots, bool st
       runs_(runs),
       roots_(roots),
       stress_(stress),
-      threshold_(kMinThreshold) {
+      threshold_(kMinThreshold),
+      full_threshold_(kMinOld) {
   static_assert(sizeof(BlockInfo) * kCommitBlocks % 4096 == 0);
   initialize_runs(runs_);
   // Twice the limit: large objects need blocks in a row, and address space costs nothing.
@@ -76,12 +81,16 @@ Heap::Heap(u64 limit_bytes, abi::AllocationRun* runs, RootSource& roots, bool st
   const u64 blocks = bytes / kBlockBytes;
   auto entries = os::Reservation::reserve(blocks * sizeof(u32));
   auto infos = os::Reservation::reserve(blocks * sizeof(BlockInfo));
-  if (!entries || !infos || !entries->commit(0, entries->size())) return;
+  auto cards = os::Reservation::reserve(blocks * kBlockCards);
+  static_assert(kBlockCards * kCommitBlocks % 4096 == 0);
+  if (!entries || !infos || !cards || !entries->commit(0, entries->size())) return;
   entry_space_ = std::move(*entries);
   info_space_ = std::move(*infos);
+  card_space_ = std::move(*cards);
   base_ = space_.base();
   entries_ = reinterpret_cast<u32*>(entry_space_.base());
   infos_ = reinterpret_cast<BlockInfo*>(info_space_.base());
+  cards_ = card_space_.base();
   block_count_ = static_cast<u32>(blocks);
   free_.assign(blocks / 64, ~u64{0});
   dirty_.assign(blocks / 64, 0);
@@ -90,6 +99,8 @@ Heap::Heap(u64 limit_bytes, abi::AllocationRun* runs, RootSource& roots, bool st
 }
 
 Heap::~Heap() { initialize_runs(runs_); }
+
+u64 Heap::cards() const { return reinterpret_cast<u64>(cards_) - (reinterpret_cast<u64>(base_) >> abi::kCardLog2); }
 
 Object* Heap::allocate(const abi::RuntimeType* type, u64 bytes) {
   const u32 c = size_class(bytes);
@@ -106,12 +117,16 @@ Object* Heap::allocate(const abi::RuntimeType* type, u64 bytes) {
 bool Heap::refill(u32 size_class) {
   bool collected = false;
   if (collection_due(0)) {
-    collect();
+    collect_some(true);
     collected = true;
   }
   if (take_run(size_class) || take_block(size_class)) return true;
-  if (collected) return false;
-  collect();
+  if (!collected) {
+    collect_some(false);
+    if (take_run(size_class) || take_block(size_class)) return true;
+  }
+  if (last_was_full_) return false;
+  collect(true);
   return take_run(size_class) || take_block(size_class);
 }
 
@@ -147,6 +162,7 @@ bool Heap::take_block(u32 size_class) {
   clear_blocks(block, 1, kBlockBytes);
   entries_[block] = 1 + size_class;
   set_bits(infos_[block].live, 0, cells, true);
+  set_bits(infos_[block].mark, 0, cells, false);
   ClassState& state = classes_[size_class];
   state.blocks.push_back(block);
   state.next = static_cast<u32>(state.blocks.size());
@@ -164,16 +180,20 @@ Object* Heap::allocate_large(const abi::RuntimeType* type, u64 bytes) {
   const u32 count = static_cast<u32>((bytes + kBlockBytes - 1) >> kBlockLog2);
   bool collected = false;
   if (collection_due(charged)) {
-    collect();
+    collect_some(true);
     collected = true;
   }
   u32 head = ~0u;
   while (true) {
     if (used_bytes_ + charged <= limit_bytes_) head = take_blocks(count);
     if (head != ~0u) break;
-    if (collected) return nullptr;
-    collect();
-    collected = true;
+    if (!collected) {
+      collect_some(false);
+      collected = true;
+    } else {
+      if (last_was_full_) return nullptr;
+      collect(true);
+    }
   }
   clear_blocks(head, count, charged);
   entries_[head] = kLargeHead;
@@ -208,6 +228,7 @@ bool Heap::commit_up_to(u32 block_end) {
   const u32 end = static_cast<u32>(round_up(block_end, kCommitBlocks));
   const u64 more = end - committed_blocks_;
   if (!info_space_.commit(u64{committed_blocks_} * sizeof(BlockInfo), more * sizeof(BlockInfo)) ||
+      !card_space_.commit(u64{committed_blocks_} * kBlockCards, more * kBlockCards) ||
       !space_.commit(u64{committed_blocks_} << kBlockLog2, more << kBlockLog2))
     return false;
   committed_blocks_ = end;
@@ -231,25 +252,50 @@ void Heap::free_blocks(u32 first, u32 count) {
   lowest_free_ = std::min(lowest_free_, first);
 }
 
-u64 Heap::collect() {
+// Collects what is probably enough: because it is due, or because the limit was reached. When that happens long
+// before the next collection is due, what is old takes too much.
+void Heap::collect_some(bool due) {
+  if (stress_) return (void)collect(statistics_.collections % 4 == 0);
+  collect(statistics_.live_bytes > full_threshold_ || (!due && allocated_ < threshold_ / 4));
+}
+
+u64 Heap::collect(bool full) {
   if (base_ == nullptr) return 0;
   const i64 start = os::monotonic_ns();
   // What is left of the runs becomes free again: those cells hold no object and are not marked.
   initialize_runs(runs_);
+  if (full) forget_marks();
   Marker marker(*this);
+  if (!full) marker.cards();
   roots_.visit_roots(marker);
   marker.finish();
+  // What is left is old.
+  std::memset(cards_, 0, u64{highest_used_} * kBlockCards);
+  const u64 live_before = statistics_.live_bytes;
   sweep();
   allocated_ = 0;
   // In proportion to what is alive and what had to be looked at, so that the work for each
   // allocated byte stays bounded.
   const u64 live = statistics_.live_bytes;
-  threshold_ = std::max({kMinThreshold, live + std::min(live / 2, u64{128} << 20), marker.root_bytes() * 2});
+  // Where much of what is new stays alive, more of it is awaited.
+  const u64 stayed = full ? 0 : live - std::min(live, live_before);
+  const u64 more = std::clamp(stayed * 4, live / 4, live);
+  threshold_ = std::max({kMinThreshold, std::min(more, kMaxNew), marker.root_bytes() * 2});
+  if (full) full_threshold_ = live + std::clamp(live, kMinOld, kMaxOld);
+  last_was_full_ = full;
   return_spare_memory();
   if (stress_) overwrite_free_memory();
   ++statistics_.collections;
+  statistics_.full_collections += full;
   statistics_.collection_ns += static_cast<u64>(os::monotonic_ns() - start);
   return statistics_.live_bytes;
+}
+
+void Heap::forget_marks() {
+  for (u32 c = 0; c < kSizeClasses; ++c) {
+    for (const u32 block : classes_[c].blocks) set_bits(infos_[block].mark, 0, kBlockBytes / kCellBytes[c], false);
+  }
+  for (const u32 head : large_) infos_[head].mark[0] = 0;
 }
 
 void Heap::sweep() {
@@ -264,7 +310,6 @@ void Heap::sweep() {
       for (u32 w = 0; w < words; ++w) {
         count += static_cast<u32>(std::popcount(info.mark[w]));
         info.live[w] = info.mark[w];
-        info.mark[w] = 0;
       }
       if (count == 0) {
         used_bytes_ -= kBlockBytes;
@@ -282,7 +327,6 @@ void Heap::sweep() {
     BlockInfo& info = infos_[head];
     const bool dead = info.mark[0] == 0;
     info.live[0] = info.mark[0];
-    info.mark[0] = 0;
     if (!dead) {
       live_bytes += info.large_bytes;
       return false;

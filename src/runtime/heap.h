@@ -1,12 +1,15 @@
-// The garbage-collected heap of one store: a non-moving mark-sweep collector (specification:
-// execution, structure and array instances). Used by the store's thread only.
+// The garbage-collected heap of one store: a non-moving mark-sweep collector with two generations
+// (specification: execution, structure and array instances). Used by the store's thread only.
 //
 // One range of address space is divided into blocks of 32 KiB. A block holds cells of one size
 // class, or is part of a large object. Per block there are two bitmaps: `live` says which cells may
-// hold objects, `mark` which ones the collection under way has reached. Sweeping is making `mark`
-// the new `live`. Allocation takes runs of cells that are not live, clears them, and hands out
-// cells by moving a cursor (abi::AllocationRun), which generated code can do inline. A cell whose
-// first word is null is no object (yet).
+// hold objects, `mark` which ones a collection has reached. Sweeping is making `mark` the new `live`. Allocation takes
+// runs of cells that are not live, clears them, and hands out cells by moving a cursor (abi::AllocationRun), which
+// generated code can do inline. A cell whose first word is null is no object (yet).
+//
+// Most collections are of what is new: marks stay, so that marked objects are old ones and are not
+// looked into again, but for those on cards (abi::mark_card) where references were stored since. A full
+// collection first takes all marks away. It comes when much has become old, or memory runs out.
 //
 // References on stacks are found conservatively: any word that points into an object, or just past
 // an array's elements, keeps it alive. Objects never move.
@@ -52,16 +55,17 @@ class RootSource {
 };
 
 struct HeapStatistics {
-  u64 collections = 0;
-  u64 collection_ns = 0;  // spent collecting, in all
-  u64 live_bytes = 0;     // found by the last collection
+  u64 collections = 0;       // of both kinds
+  u64 full_collections = 0;  // among these
+  u64 collection_ns = 0;     // spent collecting, in all
+  u64 live_bytes = 0;        // found by the last collection: after one of the new, also what died old
 };
 
 class Heap {
  public:
   // `runs` has kSizeClasses + 1 entries, which the heap keeps up to date; both it and `roots`
   // outlive the heap. Reserves address space, with what can be had where not all of it can.
-  // With `stress` it collects before every allocation and overwrites what is free.
+  // With `stress` it collects before every allocation, everything or what is new, and overwrites what is free.
   Heap(u64 limit_bytes, abi::AllocationRun* runs, RootSource& roots, bool stress = false);
   ~Heap();
   Heap(const Heap&) = delete;
@@ -73,8 +77,10 @@ class Heap {
   // time. Null when the limit is reached or the system refuses memory.
   abi::Object* allocate(const abi::RuntimeType* type, u64 bytes);
 
-  // Collects now; bytes of the objects that are left.
-  u64 collect();
+  // Collects now, everything; bytes of the objects that are left.
+  u64 collect() { return collect(true); }
+  // What abi::StoreContext::cards has to be.
+  u64 cards() const;
 
   u64 limit_bytes() const { return limit_bytes_; }
   // Memory taken for objects, which is what the limit bounds.
@@ -88,6 +94,8 @@ class Heap {
 
   static constexpr u32 kMaxCells = kBlockBytes / 16;
   static constexpr u32 kBitWords = kMaxCells / 64;
+  static constexpr u32 kCardBytes = 1u << abi::kCardLog2;
+  static constexpr u32 kBlockCards = kBlockBytes / kCardBytes;
   struct BlockInfo {
     u64 live[kBitWords];
     u64 mark[kBitWords];
@@ -106,6 +114,8 @@ class Heap {
   };
 
   u8* block_address(u32 block) const { return base_ + (u64{block} << kBlockLog2); }
+  u64 collect(bool full);
+  void collect_some(bool due);
   bool refill(u32 size_class);
   bool take_run(u32 size_class);
   bool take_block(u32 size_class);
@@ -118,6 +128,7 @@ class Heap {
   bool commit_up_to(u32 block_end);
   // Makes blocks read as zero.
   void clear_blocks(u32 first, u32 count, u64 bytes);
+  void forget_marks();
   void sweep();
   void return_spare_memory();
   void overwrite_free_memory();
@@ -129,10 +140,11 @@ class Heap {
   RootSource& roots_;
   const bool stress_;
 
-  os::Reservation space_, entry_space_, info_space_;
+  os::Reservation space_, entry_space_, info_space_, card_space_;
   u8* base_ = nullptr;
   u32* entries_ = nullptr;
   BlockInfo* infos_ = nullptr;
+  u8* cards_ = nullptr;  // kBlockCards a block; not 0 where references were stored since the last collection
   u32 block_count_ = 0;  // reserved
   u32 committed_blocks_ = 0;
   u32 lowest_free_ = 0;            // no block below is free
@@ -142,8 +154,10 @@ class Heap {
   std::vector<u32> large_;  // heads
 
   u64 used_bytes_ = 0;
-  u64 allocated_ = 0;  // since the last collection
-  u64 threshold_;
+  u64 allocated_ = 0;   // since the last collection
+  u64 threshold_;       // of allocated_, for the next collection
+  u64 full_threshold_;  // of live_bytes, for that to be a full one
+  bool last_was_full_ = false;
   HeapStatistics statistics_;
 };
 

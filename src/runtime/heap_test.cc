@@ -58,6 +58,13 @@ class HeapTest : public ::testing::Test {
   static u64& id(Object* o) { return reinterpret_cast<u64*>(o)[1]; }
   static Ref& child(Object* o, u32 i) { return reinterpret_cast<Ref*>(o)[2 + i]; }
   static Ref ref(Object* o) { return reinterpret_cast<Ref>(o); }
+  // Stores a reference in an object, as guests do.
+  void set(Ref& place, Ref value) {
+    place = value;
+    abi::StoreContext store{};
+    store.cards = heap_->cards();
+    abi::mark_card(store, &place);
+  }
 
   TypeGroups groups_;
   const abi::RuntimeType *leaf_, *node_, *bytes_, *refs_, *wide_, *vectors_;
@@ -75,7 +82,7 @@ class HeapTest : public ::testing::Test {
 TEST_F(HeapTest, KeepsWhatIsReachableAndReusesTheRest) {
   make(64 << 20);
   Object* kept = node(1);
-  child(kept, 0) = ref(leaf(2));
+  set(child(kept, 0), ref(leaf(2)));
   roots_.precise = {ref(kept), abi::make_i31(5), abi::kNull};
   for (u64 i = 0; i < 1'000'000; ++i) ASSERT_NE(leaf(100 + i), nullptr);
   EXPECT_GT(heap_->statistics().collections, 0u);
@@ -116,6 +123,87 @@ TEST_F(HeapTest, VectorsAreAligned) {
   }
 }
 
+TEST_F(HeapTest, OldObjectsKeepNewOnesByTheirCards) {
+  make(256 << 20);
+  std::vector<Object*> holders;
+  for (const u32 length : {4u, 60u, 1000u, 4000u, 200'000u}) {
+    holders.push_back(array(refs_, length));
+    roots_.precise.push_back(ref(holders.back()));
+  }
+  holders.push_back(node(1));
+  roots_.precise.push_back(ref(holders.back()));
+  heap_->collect();
+  const auto full = heap_->statistics().full_collections;
+  std::vector<Ref> kept;
+  const auto put = [&](Ref& place, u64 value) {
+    set(place, ref(leaf(value)));
+    kept.push_back(place);
+  };
+  const auto fill = [&] {
+    for (Object* holder : holders) {
+      if (holder->type == node_) {
+        put(child(holder, 0), 100 + kept.size());
+        put(child(holder, 1), 100 + kept.size());
+        continue;
+      }
+      Ref* elements = reinterpret_cast<Ref*>(static_cast<ArrayObject*>(holder)->data());
+      const u32 length = static_cast<ArrayObject*>(holder)->length;
+      for (const u32 at : {0u, length / 3, length / 2, length - 1}) put(elements[at], 100 + kept.size());
+    }
+  };
+  fill();
+  // An object is new until the next collection, then it is old itself and may hold new ones.
+  const auto before = heap_->statistics().collections;
+  while (heap_->statistics().collections < before + 5) ASSERT_NE(leaf(7), nullptr);
+  Object* chain = node(2);
+  set(child(holders.back(), 0), ref(chain));
+  while (heap_->statistics().collections < before + 6) ASSERT_NE(leaf(8), nullptr);
+  set(child(chain, 1), ref(leaf(3)));
+  while (heap_->statistics().collections < before + 8) ASSERT_NE(leaf(9), nullptr);
+  EXPECT_EQ(id(reinterpret_cast<Object*>(child(chain, 1))), 3u);
+  kept.erase(kept.end() - 2);  // what `chain` replaced
+  for (size_t i = 0; i + 1 < kept.size(); ++i) ASSERT_EQ(id(reinterpret_cast<Object*>(kept[i])), 100 + i);
+  EXPECT_EQ(heap_->statistics().full_collections, full);
+  // Everything is found again by a full collection.
+  const u64 live = heap_->collect();
+  EXPECT_EQ(heap_->collect(), live);
+  EXPECT_EQ(heap_->statistics().full_collections, full + 2);
+}
+
+TEST_F(HeapTest, WhatDiedOldIsCollectedInTime) {
+  make(u64{1} << 30);
+  // Lists of a megabyte, of which the last ten are alive: nothing dies new.
+  constexpr u32 kNodes = 32'768;
+  u64 most = 0;
+  for (u32 round = 0; round < 400; ++round) {
+    Object* list = node(0);
+    roots_.precise.push_back(ref(list));
+    for (u32 i = 1; i < kNodes; ++i) {
+      Object* next = node(i);
+      set(child(next, 0), ref(list));
+      roots_.precise.back() = ref(list = next);
+    }
+    if (roots_.precise.size() > 10) roots_.precise.erase(roots_.precise.begin());
+    most = std::max(most, heap_->used_bytes());
+  }
+  const HeapStatistics& statistics = heap_->statistics();
+  EXPECT_GT(statistics.full_collections, 2u);
+  EXPECT_LT(statistics.full_collections * 2, statistics.collections);
+  EXPECT_LT(most, u64{64} << 20);
+}
+
+TEST_F(HeapTest, TheLimitIsReachedOnlyByWhatIsAlive) {
+  // Two thirds of the limit are alive, and replaced slowly: what dies is old.
+  make(12 << 20);
+  constexpr u32 kKept = 250'000;  // of 32 bytes
+  for (u32 i = 0; i < kKept; ++i) roots_.precise.push_back(ref(node(i)));
+  for (u32 i = 0; i < 4 * kKept; ++i) {
+    Object* made = node(i);
+    ASSERT_NE(made, nullptr) << i;
+    roots_.precise[u64{i} * 7919 % kKept] = ref(made);
+  }
+}
+
 TEST_F(HeapTest, InteriorPointersKeepObjects) {
   make(64 << 20);
   std::vector<Object*> objects{node(1), array(bytes_, 100), array(bytes_, 100'000), array(refs_, 16)};
@@ -123,7 +211,7 @@ TEST_F(HeapTest, InteriorPointersKeepObjects) {
   static_cast<ArrayObject*>(objects[1])->length = 100;
   static_cast<ArrayObject*>(objects[2])->length = 100'000;
   static_cast<ArrayObject*>(objects[3])->length = 16;
-  child(objects[3], 5) = ref(leaf(7));
+  set(child(objects[3], 5), ref(leaf(7)));
   // The middle of each, and just past the elements of arrays.
   const auto at = [](Object* o, u64 offset) { return reinterpret_cast<u64>(o) + offset; };
   roots_.conservative = {at(objects[0], 31), at(objects[1], 116), at(objects[2], 16 + 100'000),
@@ -156,7 +244,7 @@ TEST_F(HeapTest, LimitIsKept) {
   Object* list = nullptr;
   u64 count = 0;
   while (Object* n = node(count)) {
-    child(n, 0) = list == nullptr ? abi::kNull : ref(list);
+    set(child(n, 0), list == nullptr ? abi::kNull : ref(list));
     list = n;
     roots_.precise = {ref(list)};
     ++count;
@@ -178,14 +266,14 @@ TEST_F(HeapTest, MarkStackOverflowLosesNothing) {
   const u32 count = 400'000;
   ArrayObject* top = array(refs_, count);
   roots_.precise = {ref(top)};
-  for (u32 i = 0; i < count; ++i) reinterpret_cast<Ref*>(top->data())[i] = ref(node(i));
+  for (u32 i = 0; i < count; ++i) set(reinterpret_cast<Ref*>(top->data())[i], ref(node(i)));
   // And a list whose every node also has a node to be looked at later.
   Object* list = nullptr;
   for (u32 i = 0; i < 500'000; ++i) {
     Object* n = node(i);
-    child(n, 0) = list == nullptr ? abi::kNull : ref(list);
+    set(child(n, 0), list == nullptr ? abi::kNull : ref(list));
     roots_.precise = {ref(top), ref(n)};
-    child(n, 1) = ref(node(i + 1'000'000));
+    set(child(n, 1), ref(node(i + 1'000'000)));
     list = n;
   }
   EXPECT_EQ(heap_->collect(), (16u + 8u * count + 1) + 32u * count + 64u * 500'000);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "runtime/objects.h"
 
@@ -130,6 +131,64 @@ void Marker::scan(Object* object, u64 from) {
     case TypeKind::Host: return;
   }
   if (from + kChunk < count) rests_.push_back({object, from + kChunk});
+}
+
+void Marker::cards() {
+  constexpr u32 kWords = Heap::kBlockCards / 8;
+  for (u32 block = 0; block < heap_.highest_used_; ++block) {
+    const u8* cards = heap_.cards_ + u64{block} * Heap::kBlockCards;
+    for (u32 w = 0; w < kWords; ++w) {
+      u64 dirty;
+      std::memcpy(&dirty, cards + w * 8, sizeof dirty);
+      for (; dirty != 0; dirty &= dirty - 1) {
+        const u32 number = w * 8 + static_cast<u32>(std::countr_zero(dirty)) / 8;
+        card(block, number * Heap::kCardBytes, (number + 1) * Heap::kCardBytes);
+      }
+    }
+  }
+}
+
+// The old objects that have bytes in [low, high) of the block.
+void Marker::card(u32 block, u32 low, u32 high) {
+  const u32 entry = heap_.entries_[block];
+  if (entry == Heap::kFree) return;
+  const u8* base = heap_.block_address(block);
+  if (entry >= Heap::kLargeHead) {
+    const u32 head = (entry & Heap::kLargeTail) != 0 ? entry & ~Heap::kLargeTail : block;
+    if (heap_.infos_[head].mark[0] != 0)
+      scan_between(reinterpret_cast<Object*>(heap_.block_address(head)), base + low, base + high);
+    return;
+  }
+  const u32 cell_bytes = kCellBytes[entry - 1];
+  const u32 first = cell_of(low, entry - 1),
+            last = std::min(cell_of(high - 1, entry - 1), kBlockBytes / cell_bytes - 1);
+  for (u32 w = first / 64; w <= last / 64; ++w) {
+    u64 old = heap_.infos_[block].mark[w];
+    if (w == first / 64) old &= ~u64{0} << first % 64;
+    if (w == last / 64) old &= ~u64{0} >> (63 - last % 64);
+    for (; old != 0; old &= old - 1) {
+      const u64 cell = w * 64 + static_cast<u64>(std::countr_zero(old));
+      scan_between(reinterpret_cast<Object*>(heap_.block_address(block) + cell * cell_bytes), base + low, base + high);
+    }
+  }
+}
+
+// Marks what the references refer to that lie in [low, high) of the object. Exceptions never change.
+void Marker::scan_between(Object* object, const u8* low, const u8* high) {
+  const abi::RuntimeType* type = object->type;
+  if (!type->has_refs) return;
+  if (type->kind == TypeKind::Struct) {
+    for (u32 i = 0; i < type->ref_count; ++i) {
+      const u8* at = reinterpret_cast<const u8*>(object) + type->ref_offsets[i];
+      if (at >= low && at < high) mark(*reinterpret_cast<const Ref*>(at));
+    }
+  } else if (type->kind == TypeKind::Array) {
+    auto* array = static_cast<abi::ArrayObject*>(object);
+    const Ref* begin = reinterpret_cast<const Ref*>(std::max<const u8*>(array->data(), low));
+    const Ref* end =
+        reinterpret_cast<const Ref*>(std::min<const u8*>(array->data() + u64{array->length} * sizeof(Ref), high));
+    for (; begin < end; ++begin) mark(*begin);
+  }
 }
 
 void Marker::drain() {

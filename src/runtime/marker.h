@@ -13,6 +13,8 @@ class Marker final : public RootVisitor {
   explicit Marker(Heap& heap);
   void reference(abi::Ref ref) override;
   void words(const void* low, const void* high) override;
+  // What old objects refer to where references were stored since the last collection.
+  void cards();
   // Follows everything found so far.
   void finish();
   // Bytes that were looked at outside the heap.
@@ -29,6 +31,8 @@ class Marker final : public RootVisitor {
   void mark_found(abi::Object* object);
   void push(abi::Object* object);
   void scan(abi::Object* object, u64 from);
+  void card(u32 block, u32 low, u32 high);
+  void scan_between(abi::Object* object, const u8* low, const u8* high);
   void drain();
   void scan_all_marked();
 

@@ -80,7 +80,10 @@ struct Store::Impl final : RootSource {
   void visit_roots(RootVisitor& visitor) override;
   // The heap, made when first needed.
   Heap& heap() {
-    if (!heap_) heap_ = std::make_unique<Heap>(limits.heap_bytes, allocation_runs, *this, limits.stress_heap);
+    if (!heap_) {
+      heap_ = std::make_unique<Heap>(limits.heap_bytes, allocation_runs, *this, limits.stress_heap);
+      context.cards = heap_->cards();
+    }
     return *heap_;
   }
   bool has_heap() const { return heap_ != nullptr; }
