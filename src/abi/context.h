@@ -138,6 +138,7 @@ inline constexpr u32 kCardLog2 = 9;
 enum InterruptBit : u32 {
   kStop = 1u << 0,     // trap with Interrupted at the next backward branch
   kObserve = 1u << 1,  // the interpreter: note at the next backward branch where you are, and clear this
+  kYield = 1u << 2,    // let others of the thread go on, and clear this
 };
 
 // Per store: what one thread of execution needs at hand.

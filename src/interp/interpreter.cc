@@ -10,6 +10,7 @@
 #include "interp/machine.h"
 #include "interp/module.h"
 #include "os/fault.h"
+#include "runtime/guest_stack.h"
 
 // The bounds of the handlers' section, from the linker.
 extern "C" const char __start_berth_guest[];
@@ -94,7 +95,7 @@ TrapCode prepare_call(FunctionCode* callee, InstanceContext* context, StoreConte
     if (frame + callee->frame_slots <= limit) return TrapCode::None;
     if (limit == nullptr) return TrapCode::Interrupted;
     if (limit != st->stack_base) return TrapCode::StackExhausted;
-    if (end_call_observation(st)) module_of(context)->observe_call(*callee);
+    if (end_call_observation(st) && !runtime::yield_if_asked(*st)) module_of(context)->observe_call(*callee);
   }
 }
 
@@ -107,10 +108,13 @@ bool end_call_observation(StoreContext* st) {
 
 void end_branch_observation(StoreContext* st) {
   st->interrupt.fetch_and(~u32{abi::kObserve}, std::memory_order_relaxed);
+  runtime::yield_if_asked(*st);
 }
 
 WayOut observe_branch(const Word* target, InstanceContext* context, StoreContext* st) {
+  const bool is_observed = (st->interrupt.load(std::memory_order_relaxed) & abi::kObserve) != 0;
   end_branch_observation(st);
+  if (!is_observed) return {};
   return module_of(context)->observe_branch(target);
 }
 

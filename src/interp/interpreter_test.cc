@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "decode/decoder.h"
+#include "os/fiber.h"
+#include "runtime/global.h"
 #include "runtime/store.h"
 #include "text/parser.h"
 #include "validate/validate.h"
@@ -182,6 +184,44 @@ TEST(Interpreter, InterruptStopsEveryKindOfLoop) {
     EXPECT_EQ(trap_of(guest.call(name)), TrapCode::Interrupted) << name;
     timer.join();
     guest.store().clear_interrupt();
+  }
+}
+
+TEST(Interpreter, GivesWayInEveryKindOfLoopAndGoesOn) {
+  Guest guest(R"((module (table funcref (elem $tail)) (global $go (export "go") (mut i32) (i32.const 1))
+    (func (export "br_if") (result i32) (loop (br_if 0 (global.get $go))) (i32.const 7))
+    (func $tail (export "return_call") (result i32)
+      (if (result i32) (global.get $go) (then (return_call $tail)) (else (i32.const 7))))
+    (func (export "calls") (result i32) (call $calls (i32.const 0)))
+    (func $calls (param i32) (result i32) (if (global.get $go) (then (if (i32.lt_u (local.get 0) (i32.const 40))
+      (then (drop (call $calls (i32.add (local.get 0) (i32.const 1))))
+            (drop (call $calls (i32.add (local.get 0) (i32.const 1)))))))) (i32.const 7))))");
+  guest.start();
+  auto* const go = std::get<runtime::Global*>(*guest.instance().find_export("go"));
+  for (const char* name : {"br_if", "return_call", "calls"}) {
+    int turns = 0;
+    go->cell().value[0] = 1;
+    guest.store().set_yield([&] {
+      os::Fiber::current()->suspend();
+      if (++turns == 3) go->cell().value[0] = 0;
+    });
+    u32 result = 0;
+    auto fiber = os::Fiber::create(256 << 10, [&](os::Fiber&) { result = static_cast<u32>(guest.call(name).value()); });
+    ASSERT_TRUE(fiber);
+    std::atomic<bool> ended = false;
+    std::jthread clock([&] {
+      while (!ended) {
+        guest.store().ask_to_yield();
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    });
+    int resumed = 0;
+    for (; !(*fiber)->done(); ++resumed) (*fiber)->resume();
+    ended = true;
+    clock.join();
+    guest.store().set_yield(nullptr);
+    EXPECT_GE(resumed, 3) << name;
+    EXPECT_EQ(result, 7u) << name;
   }
 }
 

@@ -53,6 +53,19 @@ TrapCode meaning(const os::Fault& fault, const StoreContext& store) {
   return TrapCode::None;
 }
 
+// Room for the registers, and for what suspends the stack.
+constexpr u64 kRoomToYield = 64 << 10;
+
+// Lets others of the thread go on, called as if by the native code that was interrupted.
+void give_way() {
+  StoreContext& store = *current_entry()->store;
+  const int thread = runtime::announce_native(store, 0);
+  runtime::yield_if_asked(store);
+  runtime::announce_native(store, thread);
+  // The nudge that it was meant for may have come while it was suspended.
+  if (is_interrupted(store)) runtime::nudge_when_back(store);
+}
+
 bool on_fault(os::Fault& fault, void*) {
   Entry* const entry = current_entry();
   if (entry == nullptr) return false;
@@ -63,6 +76,10 @@ bool on_fault(os::Fault& fault, void*) {
   } else {
     if (Artifact::containing(fault.pc()) == nullptr) return false;
     const TrapCode code = meaning(fault, store);
+    if (code == TrapCode::None && fault.kind() == os::FaultKind::Nudge &&
+        (store.interrupt.load(std::memory_order_relaxed) & abi::kYield) != 0)
+      return fault.sp() - reinterpret_cast<u64>(os::ExecutionStack::current().low()) > kRoomToYield &&
+             fault.divert(give_way);
     if (code == TrapCode::None) return false;
     t_trap.code = code;
     collect(registers_at(fault), false, entry->sp, t_trap.trace);
@@ -103,6 +120,8 @@ std::unique_ptr<Unwind> take_unwind(Entry& entry, const StoreContext& store) {
 
 Result<> install_fault_handler() {
   static const Result<> installed = os::add_fault_handler(on_fault, nullptr);
+  os::Fiber::set_exchange(
+      [](void* next) -> void* { return std::exchange(berth_native_entry, static_cast<EntryFrame*>(next)); });
   if (!installed) return fail(installed.error().code(), installed.error().detail());
   return {};
 }

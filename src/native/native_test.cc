@@ -11,6 +11,7 @@
 #else
 #include "native/aarch64/code_by_hand.h"
 #endif
+#include "native/entry.h"
 #include "native/executor.h"
 #include "native/machine.h"
 #include "native/testing.h"
@@ -31,14 +32,15 @@ using testing::ArtifactParts;
 using testing::TemporaryFile;
 
 extern "C" {
-#define LABELS(X)                                                                                                      \
-  X(enter)                                                                                                             \
-  X(enter_frame)                                                                                                       \
-  X(exit)                                                                                                              \
-  X(exit_frame)                                                                                                        \
-  X(identity)                                                                                                          \
-  X(call_by_index) X(call_by_index_frame) X(trap) X(load) X(recurse) X(recurse_frame) X(spin) X(throw) X(throw_frame)  \
-      X(deep) X(deep_last) X(catch_deep) X(catch_deep_frame) X(catch_deep_landing) X(catch_index) X(catch_index_frame) \
+#define LABELS(X)                                                                                              \
+  X(enter)                                                                                                     \
+  X(enter_frame)                                                                                               \
+  X(exit)                                                                                                      \
+  X(exit_frame)                                                                                                \
+  X(identity)                                                                                                  \
+  X(call_by_index)                                                                                             \
+  X(call_by_index_frame) X(trap) X(load) X(recurse) X(recurse_frame) X(spin) X(throw) X(throw_frame) X(deep)   \
+      X(deep_last) X(catch_deep) X(catch_deep_frame) X(catch_deep_landing) X(catch_index) X(catch_index_frame) \
           X(catch_index_call) X(catch_index_after) X(recurse_out) X(recurse_out_frame) X(hold) X(hold_frame) X(end)
 #define X(name) extern const u8 label_##name[] asm(#name);
 LABELS(X)
@@ -317,6 +319,54 @@ TEST_F(NativeTest, IsInterruptedAnywhere) {
   EXPECT_EQ(trap_of(call(kSpin)), TrapCode::Interrupted);
   EXPECT_TRUE(deadline.passed());
 }
+
+#if defined(__x86_64__)
+TEST_F(NativeTest, GivesWayAnywhereAndGoesOn) {
+#if defined(__has_feature) && __has_feature(thread_sanitizer)
+  GTEST_SKIP() << "the thread sanitizer holds signals back until instrumented code runs, which native code is not";
+#endif
+  store_->set_yield([] { os::Fiber::current()->suspend(); });
+  Outcome<u64> outcome;
+  auto fiber = os::Fiber::create(256 << 10, [&](os::Fiber&) { outcome = call(kCallByIndex, with_index(0, kSpin)); });
+  ASSERT_TRUE(fiber);
+  std::atomic<bool> ended = false;
+  std::thread clock([&] {
+    while (!ended) {
+      store_->ask_to_yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  for (int i = 0; i < 20; ++i) {
+    (*fiber)->resume();
+    ASSERT_FALSE((*fiber)->done());
+    EXPECT_EQ(current_entry(), nullptr);
+  }
+  // Asked to stop while it waits.
+  store_->interrupt();
+  (*fiber)->resume();
+  EXPECT_TRUE((*fiber)->done());
+  EXPECT_EQ(trap_of(outcome), TrapCode::Interrupted);
+  ended = true;
+  clock.join();
+  store_->set_yield(nullptr);
+}
+
+TEST_F(NativeTest, SuspendsInTheHostAndGoesOn) {
+  host_ = [](runtime::Caller&, Slot*) -> Outcome<void> {
+    os::Fiber::current()->suspend();
+    return {};
+  };
+  Outcome<u64> outcome;
+  auto fiber = os::Fiber::create(256 << 10, [&](os::Fiber&) { outcome = call(kCallByIndex, with_index(0, kHost)); });
+  ASSERT_TRUE(fiber);
+  (*fiber)->resume();
+  EXPECT_FALSE((*fiber)->done());
+  EXPECT_EQ(current_entry(), nullptr);
+  (*fiber)->resume();
+  EXPECT_TRUE((*fiber)->done());
+  EXPECT_TRUE(outcome);
+}
+#endif
 
 TEST_F(NativeTest, IsInterruptedBetweenBuiltins) {
   for (int i = 0; i < 20; ++i) {

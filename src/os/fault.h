@@ -27,6 +27,10 @@ class Fault {
   void set_sp(std::uintptr_t sp);
   // The first two integer argument registers of the platform's calling convention.
   void set_argument(int index, u64 value);
+  // Has the thread call `function` on its own stack, where it stands, and then go on as if nothing had been; the
+  // function may switch stacks meanwhile. The stack has room for all registers and for the function. False, and no
+  // change, where that is not offered. From handlers of nudges.
+  bool divert(void (*function)());
 
  private:
   FaultKind kind_;

@@ -55,6 +55,12 @@ class Fiber {
   // The fiber that the calling thread runs on; null on its own stack.
   static Fiber* current();
 
+  // What a thread notes about whoever runs on it is noted for each fiber by itself: `exchange` notes what it is given,
+  // null for a fiber that is new, and returns what was noted until then. One for the whole process, set before the
+  // fibers that it matters to are resumed.
+  using Exchange = void* (*)(void* noted);
+  static void set_exchange(Exchange exchange);
+
   // Goes on with the body until it suspends or returns. Not from the fiber itself.
   void resume();
   // From within the body: goes back to whoever resumed it.
@@ -74,6 +80,7 @@ class Fiber {
   void* resumer_context_ = nullptr;  // where whoever resumed it goes on
   ExecutionStack* resumer_ = nullptr;
   Fiber* outer_ = nullptr;  // the fiber that resumed this one, if one did
+  void* noted_ = nullptr;   // while it is not running
   bool started_ = false;
   bool running_ = false;
   bool done_ = false;

@@ -25,7 +25,8 @@ class GuestStacks {
 
   // Whether the calling code runs on one of them.
   bool here() const;
-  // Runs `body` on one; it must return. StoreContext::native_limit is that stack's meanwhile, and the collector sees
+  // Runs `body` on one; it must return, but may suspend itself: then the fiber that called is suspended with it.
+  // StoreContext::native_limit is that stack's meanwhile, and the collector sees
   // the stack. Fails with OutOfMemory.
   Result<> run(const std::function<void()>& body);
   // Gives those that nothing runs on back, for other stores.
@@ -39,9 +40,16 @@ class GuestStacks {
 };
 GuestStacks& guest_stacks(abi::StoreContext& store);
 
+// Lets others of the thread go on when that was asked for (Store::ask_to_yield); whether it was. The store's thread.
+bool yield_if_asked(abi::StoreContext& store);
+
 // Says which thread runs the store's native code, so that Store::interrupt can nudge it; 0 while none does. Returns
 // what was there before. Whoever announces a thread looks at StoreContext::interrupt afterwards.
 int announce_native(abi::StoreContext& store, int thread);
+
+// For whoever has been suspended in the middle of native code and finds the store interrupted: has the thread nudged
+// once it is there again. The store's thread.
+void nudge_when_back(abi::StoreContext& store);
 
 // Whether `address` lies in the reservation of a guarded memory of the store. Async-signal-safe while the store's
 // thread runs guest code.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "os/fault.h"
+#include "runtime/guest_stack.h"
 #include "runtime/objects.h"
 #include "runtime/store_impl.h"
 
@@ -256,6 +258,36 @@ bool Store::observe() {
   const bool calls = std::atomic_ref(context.stack_limit)
                          .compare_exchange_strong(usual, context.stack_base, std::memory_order_relaxed);
   return branches || calls;
+}
+
+void Store::set_yield(std::function<void()> yield) {
+  impl_->yield = std::move(yield);
+  impl_->context.interrupt.fetch_and(~u32{abi::kYield}, std::memory_order_relaxed);
+}
+
+void Store::ask_to_yield() {
+  abi::StoreContext& context = impl_->context;
+  const std::lock_guard lock(impl_->interrupt_mutex);
+  if (abi::is_stopped(context) || context.stack_end == nullptr) return;
+  context.interrupt.fetch_or(abi::kYield, std::memory_order_seq_cst);
+  abi::Slot* usual = context.stack_end;
+  std::atomic_ref(context.stack_limit).compare_exchange_strong(usual, context.stack_base, std::memory_order_relaxed);
+  const int thread = impl_->nudger.thread.load(std::memory_order_seq_cst);
+  if (thread != 0) os::nudge(thread);
+}
+
+void nudge_when_back(abi::StoreContext& context) {
+  StoreImpl& impl = StoreAccess::of(&context);
+  const std::lock_guard lock(impl.interrupt_mutex);
+  impl.nudger.start();
+}
+
+bool yield_if_asked(abi::StoreContext& context) {
+  if ((context.interrupt.load(std::memory_order_relaxed) & abi::kYield) == 0) return false;
+  context.interrupt.fetch_and(~u32{abi::kYield}, std::memory_order_relaxed);
+  const auto& yield = StoreAccess::of(&context).yield;
+  if (yield) yield();
+  return true;
 }
 
 void Store::set_fuel(i64 fuel) { impl_->context.fuel = fuel; }

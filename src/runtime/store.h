@@ -204,6 +204,11 @@ class Store {
   // branch, where it also leaves the loop for native code that there is, and at its next call. False when it has done
   // neither since the last time, or the guest is interrupted.
   bool observe();
+  // Guests that share a thread: `yield` is called, in the store's thread, wherever guest code stands soon after
+  // `ask_to_yield`, which any thread may call; it may suspend the fiber that the guest runs on. Null: guest code just goes
+  // on. Native code gives way only on x86-64.
+  void set_yield(std::function<void()> yield);
+  void ask_to_yield();
   void set_fuel(i64 fuel);  // counted only by code prepared with fuel on
   i64 fuel() const;
 

@@ -107,6 +107,7 @@ struct Store::Impl final : RootSource {
   std::string stack_error;  // why there is none
   std::mutex interrupt_mutex;
   WaitSlot wait_slot;
+  std::function<void()> yield;
   u32 nesting = 0;
   std::vector<StackEntry> stack_entries;
   GuestStacks guest_stacks;

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <mutex>
 
 #include "os/linux/late_call.h"
@@ -125,6 +126,48 @@ void Fault::set_sp(std::uintptr_t sp) { registers(context_).sp = sp; }
 void Fault::set_argument(int index, u64 value) { registers(context_).regs[index] = value; }
 #else
 #error "os/fault.h needs the registers of this architecture"
+#endif
+
+#if defined(__x86_64__)
+// What the kernel restores, moved from the signal stack to the thread's own: the signal stack is needed by whoever
+// runs meanwhile.
+extern "C" [[gnu::visibility("hidden")]] const char berth_os_diverted[];
+asm(".text\n.globl berth_os_diverted\n.hidden berth_os_diverted\n.type berth_os_diverted,@function\n"
+    "berth_os_diverted:\n"
+    "callq *%rbx\n"
+    "movl $15, %eax\n"  // rt_sigreturn, of what lies at the stack pointer
+    "syscall\n"
+    "ud2\n"
+    ".size berth_os_diverted, .-berth_os_diverted\n");
+
+bool Fault::divert(void (*function)()) {
+  // The kernel's own part of a ucontext_t: flags, link, stack, registers, and a mask of 64 signals.
+  constexpr size_t kKernelContext = 304;
+  constexpr size_t kRedZone = 128, kPlainFloats = 512, kFloatsAlign = 64;
+  constexpr u32 kExtended = 0x46505853;  // FP_XSTATE_MAGIC1
+  auto* const interrupted = static_cast<ucontext_t*>(context_);
+  const auto* const floats = reinterpret_cast<const u8*>(interrupted->uc_mcontext.fpregs);
+  if (floats == nullptr) return false;
+  u32 software[2];  // _fpx_sw_bytes: the magic number and the size of all
+  std::memcpy(software, floats + 464, sizeof software);
+  const size_t float_bytes = software[0] == kExtended ? software[1] : kPlainFloats;
+
+  u64 at = (sp() - kRedZone - float_bytes) / kFloatsAlign * kFloatsAlign;
+  std::memcpy(reinterpret_cast<void*>(at), floats, float_bytes);
+  const u64 floats_at = at;
+  at = (at - kKernelContext) / 16 * 16;
+  std::memcpy(reinterpret_cast<void*>(at), context_, kKernelContext);
+  reinterpret_cast<ucontext_t*>(at)->uc_mcontext.fpregs = reinterpret_cast<fpregset_t>(floats_at);
+
+  set_pc(reinterpret_cast<std::uintptr_t>(berth_os_diverted));
+  set_sp(at);
+  interrupted->uc_mcontext.gregs[REG_RBX] = static_cast<greg_t>(reinterpret_cast<u64>(function));
+  constexpr greg_t kDirection = 1 << 10;  // the flag that calls must find clear
+  interrupted->uc_mcontext.gregs[REG_EFL] &= ~kDirection;
+  return true;
+}
+#else
+bool Fault::divert(void (*)()) { return false; }
 #endif
 
 Result<> add_fault_handler(FaultHandler handler, void* data) {

@@ -1,5 +1,6 @@
 #include "os/fiber.h"
 
+#include <atomic>
 #include <boost/context/detail/fcontext.hpp>
 #include <mutex>
 #include <utility>
@@ -65,6 +66,7 @@ class StackPool {
 thread_local ExecutionStack t_own_stack;
 thread_local ExecutionStack* t_current_stack = nullptr;
 thread_local Fiber* t_current_fiber = nullptr;
+std::atomic<Fiber::Exchange> g_exchange = nullptr;
 
 }  // namespace
 
@@ -156,6 +158,8 @@ void Fiber::restart(std::function<void(Fiber&)> body) {
 
 Fiber* Fiber::current() { return t_current_fiber; }
 
+void Fiber::set_exchange(Exchange exchange) { g_exchange.store(exchange, std::memory_order_relaxed); }
+
 void Fiber::resume() {
   CHECK(!running_ && !done_);
   if (!started_) {
@@ -168,6 +172,8 @@ void Fiber::resume() {
   outer_ = t_current_fiber;
   t_current_stack = &stack_;
   t_current_fiber = this;
+  const Exchange exchange = g_exchange.load(std::memory_order_relaxed);
+  void* const noted = exchange != nullptr ? exchange(noted_) : nullptr;
 
   void* fake_stack = nullptr;
   Switch::note(*resumer_, stack_);
@@ -180,6 +186,7 @@ void Fiber::resume() {
   running_ = false;
   t_current_stack = resumer_;
   t_current_fiber = outer_;
+  if (exchange != nullptr) noted_ = exchange(noted);
 }
 
 void Fiber::suspend() {
