@@ -85,6 +85,12 @@ add_library(openssl_crypto INTERFACE)
 # A program with shared libraries that use it themselves takes the shared one: two in a process would mix.
 target_link_libraries(openssl_crypto INTERFACE
   "$<IF:$<BOOL:$<TARGET_PROPERTY:BERTH_DYNAMIC>>,${BERTH_SHARED_crypto},${BERTH_CRYPTO_LIBRARY}>")
+find_library(BERTH_SSL_LIBRARY libssl.a REQUIRED)
+add_library(openssl_ssl INTERFACE)
+target_link_libraries(openssl_ssl INTERFACE "${BERTH_SSL_LIBRARY}" openssl_crypto)
+find_library(BERTH_NGHTTP2_LIBRARY libnghttp2.a REQUIRED)
+add_library(nghttp2 INTERFACE)
+target_link_libraries(nghttp2 INTERFACE "${BERTH_NGHTTP2_LIBRARY}")
 # Shared libraries, for programs that are no guests' hosts and need not run in an empty root.
 if(NOT CMAKE_CROSSCOMPILING)
   foreach(name curl archive crypto)

@@ -17,16 +17,17 @@ LONG_FILE = 800
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 # Header prefix of an outside library -> the folders that may use it.
 OUTSIDE = {
-    "boost/": ("src/keep", "src/os"),
+    "boost/": ("src/http", "src/keep", "src/os"),
     "lld/": ("src/compiler",),
     "llvm/": ("src/compiler",),
     "llvm-c/": ("src/compiler",),
     "CLI/": ("programs",),
-    "openssl/": ("src/attest", "src/digest", "src/keep", "src/oci"),
+    "openssl/": ("src/attest", "src/digest", "src/http", "src/keep", "src/oci", "src/wasi_http"),
+    "nghttp2/": ("src/http",),
     "archive": ("src/keep", "src/oci", "programs/berth-keep"),
     "curl/": ("src/oci",),
     "yaml-cpp/": ("src/kube",),
-    "toml++/": ("src/attest", "src/container", "programs/berth-image", "programs/berth-install"),
+    "toml++/": ("src/attest", "src/container", "programs/berth", "programs/berth-image", "programs/berth-install"),
 }
 TABLES = "spec"
 
