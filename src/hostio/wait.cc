@@ -14,7 +14,7 @@ namespace berth::hostio {
 
 Io<short> Waiter::wait_for(int fd, short events) {
   pollfd entry{fd, events, 0};
-  TRY(wait(std::span(&entry, 1), std::nullopt));
+  while (entry.revents == 0) TRY(wait(std::span(&entry, 1), std::nullopt));
   return entry.revents;
 }
 

@@ -22,8 +22,11 @@ class Waiter {
   virtual ~Waiter() = default;
   // Waits until a descriptor of `fds` is ready (its `revents` tells) or CLOCK_MONOTONIC reaches
   // `deadline` (nanoseconds; none: no limit). Returns how many are ready, 0 for the deadline. Fails
-  // with Canceled when the guest is to stop. A deadline in the past asks without waiting.
+  // with Canceled when the guest is to stop. A deadline in the past asks without waiting. May also return 0 when
+  // something else has happened that the guest may wait for.
   virtual Io<size_t> wait(std::span<pollfd> fds, std::optional<u64> deadline) = 0;
+  // Whether the guest is to stop.
+  virtual bool interrupted() const = 0;
 
   // Waits for one descriptor; returns its `revents`.
   Io<short> wait_for(int fd, short events);
@@ -44,7 +47,7 @@ class PollWaiter final : public Waiter {
   // From any thread: ends this wait and all later ones with Canceled, until `reset`.
   void interrupt();
   void reset();
-  bool interrupted() const;
+  bool interrupted() const override;
 
  private:
   int wake_fd();

@@ -1,4 +1,4 @@
-// Requests over HTTP/1.1: one connection each.
+// Requests over HTTP/1.1, in the clear or over TLS: one connection each.
 
 #include <sys/socket.h>
 
@@ -9,6 +9,7 @@
 #include "hostio/resolver.h"
 #include "hostio/socket.h"
 #include "wasi_http/response_reader.h"
+#include "wasi_http/tls_client.h"
 #include "wasi_p2/state.h"
 
 namespace berth::wasi_http {
@@ -55,8 +56,8 @@ namespace {
 // A request and its response, from the first packet to the last.
 class Exchange final : public BodySource {
  public:
-  Exchange(State& state, std::string host, u16 port, const RequestOptions* options, bool is_head)
-      : state_(state), host_(std::move(host)), port_(port), reader_(is_head) {
+  Exchange(State& state, std::string host, u16 port, bool is_secure, const RequestOptions* options, bool is_head)
+      : state_(state), host_(std::move(host)), port_(port), is_secure_(is_secure), reader_(is_head) {
     const auto chosen = [&](std::optional<u64> RequestOptions::* member) {
       return options != nullptr && options->*member ? *(options->*member) : kDefaultTimeout;
     };
@@ -88,7 +89,7 @@ class Exchange final : public BodySource {
   std::expected<Ref<Fields>, HttpError> trailers() override;
 
  private:
-  enum class Stage : u8 { Lookup, Connect, Connecting, Connected, Over };
+  enum class Stage : u8 { Lookup, Connect, Connecting, Handshake, Connected, Over };
 
   // Waits for room in the body that the guest writes.
   class Drain final : public wasi_p2::Waitable {
@@ -107,6 +108,11 @@ class Exchange final : public BodySource {
   void look_up();
   void connect();
   void finish_connecting();
+  void shake_hands();
+  void begin();
+  // As of the system calls, over TLS too; an error is noted and gives -1 with errno EPIPE.
+  ssize_t put(std::string_view bytes);
+  ssize_t take(std::span<char> out);
   void frame_body();
   bool send();
   bool receive();
@@ -116,12 +122,15 @@ class Exchange final : public BodySource {
   State& state_;
   const std::string host_;
   const u16 port_;
+  const bool is_secure_;
+  bool is_address_ = false;
   u64 connect_timeout_ = 0, first_byte_timeout_ = 0, between_bytes_timeout_ = 0;
   Stage stage_ = Stage::Lookup;
   std::unique_ptr<hostio::Lookup> lookup_;
   std::vector<hostio::IpAddress> addresses_;
   size_t next_address_ = 0;
   hostio::Handle socket_;
+  std::unique_ptr<TlsClient> tls_;  // goes before the socket
   u64 deadline_ = UINT64_MAX;
   std::unique_ptr<char[]> in_;
   std::string out_;
@@ -147,6 +156,7 @@ void Exchange::start(std::string head, Ref<OutgoingBody> body, bool in_chunks, c
   }
   if (literal != nullptr) {
     addresses_.push_back(*literal);
+    is_address_ = true;
     stage_ = Stage::Connect;
   } else if (auto lookup = hostio::Lookup::start(host_)) {
     lookup_ = std::move(*lookup);
@@ -169,6 +179,7 @@ void Exchange::let_body_go() {
 void Exchange::fail(HttpError error) {
   if (!failure_) failure_ = std::move(error);
   stage_ = Stage::Over;
+  tls_.reset();
   socket_ = hostio::Handle();
   lookup_.reset();
   let_body_go();
@@ -212,8 +223,47 @@ void Exchange::finish_connecting() {
     stage_ = Stage::Connect;
     return;
   }
+  if (!is_secure_) return begin();
+  auto tls = TlsClient::start(socket_.fd(), host_, is_address_);
+  if (!tls) return fail(std::move(tls).error());
+  tls_ = std::move(*tls);
+  stage_ = Stage::Handshake;
+}
+
+void Exchange::shake_hands() {
+  const auto progress = tls_->shake_hands();
+  if (!progress) return fail(progress.error());
+  if (*progress == TlsClient::Progress::End) return fail(HttpError::of<HttpError::TlsProtocolError>());
+  if (*progress == TlsClient::Progress::Done) begin();
+}
+
+void Exchange::begin() {
   stage_ = Stage::Connected;
   deadline_ = later(first_byte_timeout_);
+}
+
+ssize_t Exchange::put(std::string_view bytes) {
+  if (tls_ == nullptr) return ::send(socket_.fd(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  size_t moved = 0;
+  const auto progress = tls_->write(bytes, &moved);
+  if (progress && *progress == TlsClient::Progress::Done) return static_cast<ssize_t>(moved);
+  errno = progress && *progress == TlsClient::Progress::Again ? EAGAIN : EPIPE;
+  return -1;
+}
+
+ssize_t Exchange::take(std::span<char> out) {
+  if (tls_ == nullptr) return ::recv(socket_.fd(), out.data(), out.size(), MSG_DONTWAIT);
+  size_t moved = 0;
+  const auto progress = tls_->read(out, &moved);
+  if (progress && *progress == TlsClient::Progress::Done) return static_cast<ssize_t>(moved);
+  if (progress && *progress == TlsClient::Progress::End) return 0;
+  if (progress) {
+    errno = EAGAIN;
+  } else {
+    fail(progress.error());
+    errno = EPIPE;
+  }
+  return -1;
 }
 
 // Takes what the guest has written.
@@ -244,7 +294,7 @@ void Exchange::frame_body() {
 bool Exchange::send() {
   frame_body();
   if (failure_ || sent_ == out_.size()) return false;
-  const ssize_t n = ::send(socket_.fd(), out_.data() + sent_, out_.size() - sent_, MSG_DONTWAIT | MSG_NOSIGNAL);
+  const ssize_t n = put(std::string_view(out_).substr(sent_));
   if (n < 0) {
     if (errno == EAGAIN || errno == EINTR) return false;
     // A server may answer without having read everything.
@@ -264,7 +314,7 @@ bool Exchange::send() {
 bool Exchange::receive() {
   if (!wants_to_receive()) return false;
   if (in_ == nullptr) in_ = std::make_unique_for_overwrite<char[]>(kReadAtOnce);
-  const ssize_t n = ::recv(socket_.fd(), in_.get(), kReadAtOnce, MSG_DONTWAIT);
+  const ssize_t n = take({in_.get(), kReadAtOnce});
   if (n < 0) {
     if (errno != EAGAIN && errno != EINTR) fail(to_http_error(hostio::last_errno()));
     return false;
@@ -276,6 +326,7 @@ bool Exchange::receive() {
     fail(std::move(ok).error());
   } else if (n == 0) {
     stage_ = Stage::Over;
+    tls_.reset();
     socket_ = hostio::Handle();
     let_body_go();
   }
@@ -301,6 +352,7 @@ void Exchange::advance() {
     if (stage_ == Stage::Connecting) finish_connecting();
     if (stage_ == Stage::Connecting) break;
   }
+  if (stage_ == Stage::Handshake) shake_hands();
   while (stage_ == Stage::Connected) {
     const bool has_sent = send();
     if (stage_ != Stage::Connected) break;
@@ -319,7 +371,9 @@ Wants Exchange::wants_progress() {
       break;
     case Stage::Connect: return Wants::ready();
     case Stage::Connecting: w = Wants::descriptor(socket_.fd(), POLLOUT); break;
+    case Stage::Handshake: w = Wants::descriptor(socket_.fd(), tls_->waits_to_write() ? POLLOUT : POLLIN); break;
     case Stage::Connected: {
+      if (tls_ != nullptr && wants_to_receive() && tls_->has_pending()) return Wants::ready();
       const bool sends = sent_ < out_.size();
       w = Wants::descriptor(socket_.fd(),
                             static_cast<short>((wants_to_receive() ? POLLIN : 0) | (sends ? POLLOUT : 0)));
@@ -374,10 +428,11 @@ class Future final : public FutureResponse {
 
 struct Target {
   std::string host;
-  u16 port = 80;
+  u16 port = 0;
 };
-std::optional<Target> parse_authority(std::string_view text) {
+std::optional<Target> parse_authority(std::string_view text, u16 usual_port) {
   Target t;
+  t.port = usual_port;
   const size_t close = text.starts_with('[') ? text.find(']') : std::string_view::npos;
   const size_t colon = text.find(':', close == std::string_view::npos ? 0 : close);
   const std::string_view host = text.substr(0, colon);
@@ -395,15 +450,15 @@ std::optional<Target> parse_authority(std::string_view text) {
 std::expected<Ref<FutureResponse>, HttpError> send_request(State& state, const hostio::NetworkGrants& grants,
                                                            const OutgoingRequest& request,
                                                            const RequestOptions* options) {
-  const bool is_http = !request.scheme || request.scheme->value.index() == 0;
-  const auto target = parse_authority(request.authority.value_or(""));
+  const size_t scheme = request.scheme ? request.scheme->value.index() : 0;
+  const bool is_secure = scheme == 1;
+  const auto target = parse_authority(request.authority.value_or(""), is_secure ? 443 : 80);
   if (!target) return std::unexpected(HttpError::of<HttpError::RequestUriInvalid>());
   const auto literal = hostio::parse_ip(target->host);
   const bool may =
       literal ? grants.may_reach({*literal, target->port}) : grants.may_request(target->host, target->port);
   if (!may) return std::unexpected(HttpError::of<HttpError::RequestDenied>());
-  if (!is_http)
-    return std::unexpected(HttpError::of<HttpError::InternalError>("only http is offered, https is not yet"));
+  if (scheme > 1) return std::unexpected(HttpError::of<HttpError::ProtocolError>());
   const std::string_view method = request.method.name();
   if (method == "CONNECT") return std::unexpected(HttpError::of<HttpError::RequestDenied>());
 
@@ -423,7 +478,7 @@ std::expected<Ref<FutureResponse>, HttpError> send_request(State& state, const h
   if (in_chunks) head += "transfer-encoding: chunked\r\n";
   if (!request.body && (method == "POST" || method == "PUT" || method == "PATCH")) head += "content-length: 0\r\n";
   head += "\r\n";
-  auto exchange = make<Exchange>(state, target->host, target->port, options, method == "HEAD");
+  auto exchange = make<Exchange>(state, target->host, target->port, is_secure, options, method == "HEAD");
   exchange->start(std::move(head), request.body, in_chunks, literal ? &*literal : nullptr);
   return Ref<FutureResponse>(new Future(std::move(exchange)));
 }

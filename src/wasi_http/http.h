@@ -1,6 +1,6 @@
-// wasi:http 0.2 for one instance: messages and their bodies, and requests that go out over HTTP/1.1. What a request may
-// reach the grants say; nothing, unless they do. https is not offered: such requests fail with internal-error.
-// https://github.com/WebAssembly/WASI/tree/v0.2.12/proposals/http
+// wasi:http 0.2 for one instance: messages and their bodies, requests that go out over HTTP/1.1, in the clear or over
+// TLS (tls_client.h), and those that come in (incoming.h). What a request may reach the grants say; nothing, unless
+// they do. https://github.com/WebAssembly/WASI/tree/v0.2.12/proposals/http
 //
 // Choices where the specification leaves room:
 //  - Headers that say how a message is framed and connected (connection, host, transfer-encoding, upgrade, …) are
@@ -20,5 +20,9 @@ namespace berth::wasi_http {
 // `grants`: the hosts and ports that requests may go to.
 void add_to_linker(component::Linker& linker, wasi_p2::Context& context, hostio::NetworkGrants grants,
                    const component::cm::Component& component);
+
+// The two halves of it: what each context has of its own, and what can be defined once for many.
+void attach(wasi_p2::Context& context, hostio::NetworkGrants grants);
+void define_interfaces(component::Linker& linker, const component::cm::Component& component);
 
 }  // namespace berth::wasi_http

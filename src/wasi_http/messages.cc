@@ -36,6 +36,10 @@ bool is_token(std::string_view s) {
 
 }  // namespace
 
+size_t method_index(std::string_view name) {
+  return static_cast<size_t>(std::ranges::find(kMethods, name) - std::begin(kMethods));
+}
+
 std::string_view Method::name() const {
   if (const auto* other = std::get_if<9>(&value)) return *other;
   return kMethods[value.index()];
@@ -430,6 +434,15 @@ Done set_status(State&, Borrow<OutgoingResponse> self, u16 status) {
 Given<Own<OutgoingBody>> outgoing_response_body(State& state, Borrow<OutgoingResponse> self) {
   return make_body(state, *self);
 }
+std::expected<void, HttpError> response_outparam_inform(State& state, Borrow<ResponseOutparam> param, u16 status,
+                                                        Own<Fields> headers) {
+  const Ref<Fields> taken = take_headers(state, headers);
+  // 101 would end HTTP on the connection.
+  if (status < 100 || status > 199 || status == 101)
+    return std::unexpected(HttpError::of<HttpError::InternalError>("not an informational status"));
+  if (param->inform) param->inform(status, *taken);
+  return {};
+}
 void response_outparam_set(State& state, Own<ResponseOutparam> param,
                            std::expected<Own<OutgoingResponse>, HttpError> response) {
   const Ref<ResponseOutparam> kept(param.object);
@@ -456,8 +469,9 @@ std::optional<HttpError> http_error_code(State&, Borrow<IoError> error) {
 }
 
 struct Extension final : wasi_p2::Extension {
-  explicit Extension(hostio::NetworkGrants grants) : grants(std::move(grants)) {}
-  const hostio::NetworkGrants grants;
+  explicit Extension(std::shared_ptr<const hostio::NetworkGrants> grants) : grants(std::move(grants)) {}
+  std::unique_ptr<wasi_p2::Extension> copy() const override { return std::make_unique<Extension>(grants); }
+  const std::shared_ptr<const hostio::NetworkGrants> grants;
 };
 
 std::expected<Own<FutureResponse>, HttpError> handle(State& state, Own<OutgoingRequest> request,
@@ -469,7 +483,7 @@ std::expected<Own<FutureResponse>, HttpError> handle(State& state, Own<OutgoingR
     chosen = Ref<RequestOptions>(options->object);
     state.held.drop(*options->object);
   }
-  auto sent = send_request(state, static_cast<Extension&>(*state.http).grants, *taken, chosen.get());
+  auto sent = send_request(state, *static_cast<Extension&>(*state.http).grants, *taken, chosen.get());
   if (!sent) return std::unexpected(std::move(sent).error());
   return state.give(*sent);
 }
@@ -523,6 +537,7 @@ constexpr HostDefinition kTypes[] = {
     host_function<get_timeout<&RequestOptions::between_bytes_timeout>>("[method]request-options.between-bytes-timeout"),
     host_function<set_timeout<&RequestOptions::between_bytes_timeout>>(
         "[method]request-options.set-between-bytes-timeout"),
+    host_function<response_outparam_inform>("[method]response-outparam.send-informational"),
     host_function<response_outparam_set>("[static]response-outparam.set"),
     host_function<incoming_status>("[method]incoming-response.status"),
     host_function<get_headers<IncomingResponse>>("[method]incoming-response.headers"),
@@ -551,7 +566,15 @@ constexpr HostInterface kInterfaces[] = {
 
 void add_to_linker(component::Linker& linker, wasi_p2::Context& context, hostio::NetworkGrants grants,
                    const component::cm::Component& component) {
-  context.state().http = std::make_unique<Extension>(std::move(grants));
+  attach(context, std::move(grants));
+  define_interfaces(linker, component);
+}
+
+void attach(wasi_p2::Context& context, hostio::NetworkGrants grants) {
+  context.state().http = std::make_unique<Extension>(std::make_shared<const hostio::NetworkGrants>(std::move(grants)));
+}
+
+void define_interfaces(component::Linker& linker, const component::cm::Component& component) {
   wasi_p2::define_imported(linker, kInterfaces, component);
 }
 

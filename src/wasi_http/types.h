@@ -44,6 +44,9 @@ struct HttpError {
     ConnectionTerminated = 7,
     ConnectionTimeout = 8,
     ConnectionReadTimeout = 9,
+    TlsProtocolError = 12,
+    TlsCertificateError = 13,
+    TlsAlertReceived = 14,
     RequestDenied = 15,
     RequestBodySize = 17,
     RequestUriInvalid = 19,
@@ -75,6 +78,8 @@ struct Method {
   Cases value;
   std::string_view name() const;
 };
+// Its index among the cases above; that of another when it has none.
+size_t method_index(std::string_view name);
 struct Scheme {
   using Cases = std::variant<std::monostate, std::monostate, std::string>;
   Cases value;
@@ -165,6 +170,7 @@ class IncomingResponse final : public wasi_p2::Resource {
 class ResponseOutparam final : public wasi_p2::Resource {
  public:
   std::function<void(std::expected<Ref<OutgoingResponse>, HttpError>)> set;
+  std::function<void(u16 status, const Fields& fields)> inform;
 };
 
 // A response that is on its way.

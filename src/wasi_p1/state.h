@@ -13,8 +13,11 @@
 namespace berth::wasi_p1 {
 
 struct State {
-  State(size_t max_descriptors, std::chrono::nanoseconds slice)
-      : descriptors(max_descriptors), waiter(&State::stopped, this, slice) {}
+  // `other_waiter` null: it waits by itself.
+  State(size_t max_descriptors, std::chrono::nanoseconds slice, hostio::Waiter* other_waiter)
+      : descriptors(max_descriptors),
+        own_waiter(&State::stopped, this, slice),
+        waiter(other_waiter != nullptr ? *other_waiter : own_waiter) {}
 
   static bool stopped(void* self) {
     const std::atomic<u32>* flag = static_cast<State*>(self)->store_interrupt;
@@ -23,7 +26,8 @@ struct State {
 
   std::vector<std::string> args, environment;
   Descriptors descriptors;
-  hostio::PollWaiter waiter;
+  hostio::PollWaiter own_waiter;
+  hostio::Waiter& waiter;
   const std::atomic<u32>* store_interrupt = nullptr;
 };
 

@@ -47,7 +47,8 @@ Result<std::unique_ptr<WasiContext>> WasiContext::create(WasiConfig config) {
   hostio::ignore_io_signals();
   TRY(check_strings(config.args, "an argument"));
   TRY(check_strings(config.environment, "an environment variable"));
-  auto state = std::make_unique<State>(hostio::descriptor_limit(config.max_descriptors), config.interrupt_slice);
+  auto state =
+      std::make_unique<State>(hostio::descriptor_limit(config.max_descriptors), config.interrupt_slice, config.waiter);
   state->args = std::move(config.args);
   state->environment = std::move(config.environment);
 
@@ -68,6 +69,6 @@ Result<std::unique_ptr<WasiContext>> WasiContext::create(WasiConfig config) {
   return std::unique_ptr<WasiContext>(new WasiContext(std::move(state)));
 }
 
-void WasiContext::interrupt() { state_->waiter.interrupt(); }
+void WasiContext::interrupt() { state_->own_waiter.interrupt(); }
 
 }  // namespace berth::wasi_p1

@@ -29,6 +29,7 @@
 #include "base/result.h"
 #include "hostio/file.h"
 #include "hostio/grants.h"
+#include "hostio/wait.h"
 #include "runtime/store.h"
 #include "wasm/module.h"
 
@@ -47,6 +48,9 @@ struct WasiConfig {
   // How often a waiting guest looks whether its store was interrupted. Zero for those who call
   // WasiContext::interrupt, too: then a waiting guest costs nothing at all.
   std::chrono::nanoseconds interrupt_slice = std::chrono::milliseconds(50);
+  // Waits instead, and knows when the guest is to stop: for those who run many guests in one thread. Outlives the
+  // context. Null: the thread is blocked meanwhile.
+  hostio::Waiter* waiter = nullptr;
   u32 max_descriptors = 0;  // 0: as many as the process may open, less a few for the host itself
 };
 

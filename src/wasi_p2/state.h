@@ -28,10 +28,14 @@ struct Preopen {
 class Extension {
  public:
   virtual ~Extension() = default;
+  // For another context with the same grants.
+  virtual std::unique_ptr<Extension> copy() const = 0;
 };
 
 struct State {
-  explicit State(std::chrono::nanoseconds slice) : waiter(&State::stopped, this, slice) {}
+  // `other_waiter` null: it waits by itself.
+  State(std::chrono::nanoseconds slice, hostio::Waiter* other_waiter)
+      : own_waiter(&State::stopped, this, slice), waiter(other_waiter != nullptr ? *other_waiter : own_waiter) {}
 
   static bool stopped(void* self) {
     const std::atomic<u32>* flag = static_cast<State*>(self)->store_interrupt;
@@ -60,7 +64,8 @@ struct State {
   std::vector<Preopen> preopens;
   hostio::NetworkGrants network;
   Ref<SharedFile> standard[3];  // null: not open
-  hostio::PollWaiter waiter;
+  hostio::PollWaiter own_waiter;
+  hostio::Waiter& waiter;
   const std::atomic<u32>* store_interrupt = nullptr;
   std::array<u64, 2> hash_key{};
   const size_t descriptor_limit = hostio::descriptor_limit(0);

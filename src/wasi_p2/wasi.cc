@@ -45,7 +45,7 @@ Result<std::unique_ptr<Context>> Context::create(Config config) {
   hostio::ignore_io_signals();
   TRY(check_strings(config.args, "an argument"));
   TRY(check_strings(config.environment, "an environment variable"));
-  auto state = std::make_unique<State>(config.interrupt_slice);
+  auto state = std::make_unique<State>(config.interrupt_slice, config.waiter);
   state->args = std::move(config.args);
   for (const std::string& variable : config.environment) {
     const size_t equals = variable.find('=');
@@ -69,7 +69,19 @@ Result<std::unique_ptr<Context>> Context::create(Config config) {
   return std::unique_ptr<Context>(new Context(std::move(state)));
 }
 
-void Context::interrupt() { state_->waiter.interrupt(); }
+std::unique_ptr<Context> Context::copy(hostio::Waiter* waiter) const {
+  auto made = std::make_unique<State>(std::chrono::nanoseconds(0), waiter);
+  made->args = state_->args;
+  made->environment = state_->environment;
+  made->preopens = state_->preopens;
+  made->network = state_->network;
+  for (size_t i = 0; i < std::size(made->standard); ++i) made->standard[i] = state_->standard[i];
+  made->hash_key = state_->hash_key;
+  if (state_->http != nullptr) made->http = state_->http->copy();
+  return std::unique_ptr<Context>(new Context(std::move(made)));
+}
+
+void Context::interrupt() { state_->own_waiter.interrupt(); }
 
 void Context::finish() {
   for (const auto& stream : state_->standard) {

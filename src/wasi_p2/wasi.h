@@ -29,6 +29,7 @@
 #include "component/store.h"
 #include "hostio/grants.h"
 #include "hostio/network.h"
+#include "hostio/wait.h"
 
 namespace berth::wasi_p2 {
 
@@ -41,6 +42,9 @@ struct Config {
   // How often a waiting guest looks whether its store was interrupted. Zero for those who call
   // Context::interrupt, too: then a waiting guest costs nothing at all.
   std::chrono::nanoseconds interrupt_slice = std::chrono::milliseconds(50);
+  // Waits instead, and knows when the guest is to stop: for those who run many guests in one thread. Outlives the
+  // context. Null: the thread is blocked meanwhile.
+  hostio::Waiter* waiter = nullptr;
 };
 
 struct State;
@@ -53,7 +57,11 @@ class Context {
   ~Context();
   Context(const Context&) = delete;
 
-  // From any thread: whatever the guest waits for, now or later, traps with Interrupted.
+  // Another with the same grants, in microseconds, for another instance in the same thread. They share the standard
+  // streams.
+  std::unique_ptr<Context> copy(hostio::Waiter* waiter) const;
+
+  // From any thread: whatever the guest waits for, now or later, traps with Interrupted. Not where a waiter was given.
   void interrupt();
   // Once the guest has ended: writes what is left of its output, waiting for whoever reads it.
   void finish();

@@ -197,8 +197,9 @@ def core_imports(binary):
 
 
 class Writer:
-    def __init__(self, version):
+    def __init__(self, version, handles=False):
         self.version = version
+        self.handles = handles  # requests (wasi:http/incoming-handler), rather than being run
         self.lines = []
         self.declared = {}  # interface: its functions that are imported
 
@@ -297,9 +298,16 @@ class Writer:
         arguments = ['(with "env" (instance $lender))']
         arguments += [f'(with "{module}" (instance {" ".join(items)}))' for module, items in given.items()]
         self.lines.append(f"  (core instance $main (instantiate $main {' '.join(arguments)}))")
-        self.lines.append('  (func $run (result (result)) (canon lift (core func $main "run")))')
-        self.lines.append('  (instance $run (export "run" (func $run)))')
-        self.lines.append(f'  (export "wasi:cli/run@{self.version}" (instance $run))')
+        if self.handles:
+            self.lines.append('  (func $handle (param "request" (own $http/types.incoming-request)) '
+                              '(param "response-out" (own $http/types.response-outparam)) '
+                              '(canon lift (core func $main "handle")))')
+            self.lines.append('  (instance $handler (export "handle" (func $handle)))')
+            self.lines.append(f'  (export "wasi:http/incoming-handler@{self.version}" (instance $handler))')
+        else:
+            self.lines.append('  (func $run (result (result)) (canon lift (core func $main "run")))')
+            self.lines.append('  (instance $run (export "run" (func $run)))')
+            self.lines.append(f'  (export "wasi:cli/run@{self.version}" (instance $run))')
         return "(component\n" + "\n".join(self.lines) + ")\n"
 
 
@@ -314,4 +322,18 @@ def build(sources, output, version="0.2.0", flags=(), memory=64 << 20):
                     HERE / "guests" / "p1.c", "-Wl,--import-memory", f"-Wl,--initial-memory={memory}",
                     "-Wl,--export=run", "-Wl,--strip-debug", *flags, "-o", core], check=True)
     output.write_text(Writer(version).component(core.read_bytes()))
+    return output
+
+
+def build_handler(source, output, version="0.2.0", memory=1 << 20):
+    """Compiles a C program without a library, whose `handle` answers requests, and makes a component of it."""
+    if not shutil.which(COMPILER) or not shutil.which("wasm-ld-19"):
+        raise Unavailable("the toolchain is not installed (clang-19, lld-19)")
+    (output.parent / "wasi2.h").write_text(header(version))
+    core = output.with_suffix(".core.wasm")
+    subprocess.run([COMPILER, "--target=wasm32", "-O2", "-ffreestanding", "-nostdlib", "-mbulk-memory", "-Wall",
+                    "-Wextra", "-Werror", "-I", output.parent, source, "-Wl,--import-memory", "-Wl,--no-entry",
+                    f"-Wl,--initial-memory={memory}", "-Wl,-z,stack-size=65536", "-Wl,--stack-first",
+                    "-Wl,--export=handle", "-Wl,--strip-debug", "-o", core], check=True)
+    output.write_text(Writer(version, handles=True).component(core.read_bytes()))
     return output

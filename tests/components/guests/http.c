@@ -264,9 +264,9 @@ static void refused(const char* nobody) {
   FAILS(8, kUriInvalid, http_outgoing_handler_handle(make_request("a@b", 0, "/", H(fields)()), 0, 0, A));
   FAILS(8, kUriInvalid, http_outgoing_handler_handle(make_request("a:x", 0, "/", H(fields)()), 0, 0, A));
   FAILS(8, kUriInvalid, http_outgoing_handler_handle(H(outgoing_request)(H(fields)()), 0, 0, A));
-  const int32_t tls = make_request(server, 0, "/", H(fields)());
-  CHECK(H(outgoing_request_set_scheme)(tls, 1, 1, 0, 0) == 0);
-  FAILS(8, kInternal, http_outgoing_handler_handle(tls, 0, 0, A));
+  const int32_t other = make_request(server, 0, "/", H(fields)());
+  CHECK(H(outgoing_request_set_scheme)(other, 1, 2, TEXT("ftp")) == 0);
+  FAILS(8, kProtocol, http_outgoing_handler_handle(other, 0, 0, A));
   const int32_t connect = make_request(server, 5, "/", H(fields)());
   FAILS(8, kDenied, http_outgoing_handler_handle(connect, 0, 0, A));
   // A length that is none, or without a body.
