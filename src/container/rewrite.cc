@@ -98,7 +98,34 @@ Result<> add_network(const Settings& settings, const Grants& allowed, std::vecto
   } else {
     for (const std::string& rule : allowed.allow_net) options.push_back("--allow-net=" + rule);
   }
+  // Whoever may connect somewhere may send requests there.
+  for (size_t i = 0, n = options.size(); i < n; ++i) {
+    constexpr std::string_view kConnect = "--allow-net=";
+    if (options[i].starts_with(kConnect)) options.push_back("--allow-http=" + options[i].substr(kConnect.size()));
+  }
   return {};
+}
+
+// Where a component listens that answers requests and is no program: which of both it is `berth run` sees.
+Result<> add_serving(const Settings& settings, const Grants& allowed, const std::vector<std::string>& environment,
+                     std::vector<std::string>& options) {
+  constexpr std::string_view kUsual = "8080";
+  std::string address;
+  if (settings.serve) {
+    address = *settings.serve;
+  } else {
+    const char* const port = find_variable(environment, "PORT");
+    const auto number = port != nullptr ? cli::parse_count(port) : std::nullopt;
+    address = ":" + (number && *number > 0 && *number <= 65535 ? std::to_string(*number) : std::string(kUsual));
+  }
+  const std::string full = address.starts_with(':') ? "0.0.0.0" + address : address;
+  if (!allowed.is_policy || allowed.allows_listening(full)) {
+    options.push_back("--serve=" + address);
+    return {};
+  }
+  if (!settings.serve) return {};
+  return fail(ErrorCode::BadArgument, "the workload asks for serve " + address + ", which " + allowed.source +
+                                          " does not grant; its key tcp-listen lists what it does");
 }
 
 RootAccess access_of_container(const json::Value& config) {
@@ -233,7 +260,10 @@ Result<Rewritten> rewrite(json::Value config, const std::string& bundle, const E
     own.options.push_back("--tcp-listen=" + address);
   }
 
-  if (entry.kind == ProgramKind::Component) TRY(add_network(settings, allowed, own.options));
+  if (entry.kind == ProgramKind::Component) {
+    TRY(add_network(settings, allowed, own.options));
+    TRY(add_serving(settings, allowed, texts(config.find("process")->find("env")), own.options));
+  }
 
   make_movable(config, bundle);
   if (is_later_than_1_0(config)) declare_1_0(config);

@@ -41,6 +41,16 @@ constexpr Row kRows[] = {
          if (address.find(':') == std::string::npos) return false;
        return true;
      }},
+    {"serve", "ADDRESS:PORT or PORT",
+     [](Settings& s, std::string_view text) {
+       if (text.find(':') == std::string_view::npos) {
+         const auto port = cli::parse_count(text);
+         if (!port || *port == 0 || *port > 65535) return false;
+         s.serve = ":" + std::string(text);
+         return true;
+       }
+       return keep(s.serve, text);
+     }},
     {"drain", "true or false",
      [](Settings& s, std::string_view text) {
        s.drain = text == "true";

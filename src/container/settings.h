@@ -23,6 +23,8 @@ struct Settings {
   // have it, separated by commas. Not asked for is not the same as asking for nothing.
   std::optional<std::vector<std::string>> allow_net;
   std::vector<std::string> udp_bind;
+  // serve: where a component that answers requests listens, "ADDRESS:PORT" or a port.
+  std::optional<std::string> serve;
   // drain: on SIGTERM the guest may finish what it does, see `berth run --drain`.
   bool drain = false;
   // root: how much of the root filesystem the guest gets; by default as much as the container.

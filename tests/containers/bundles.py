@@ -330,7 +330,7 @@ def drain(oci):
     oci.delete(name)
 
 
-def ask(pid, port):
+def ask(pid, port, question=b""):
     """What a server says that listens in the network namespace of a process."""
     answer = []
 
@@ -338,6 +338,7 @@ def ask(pid, port):
         with open(f"/proc/{pid}/ns/net") as namespace:
             set_namespace(namespace.fileno())
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(question)
             parts = iter(lambda: connection.recv(4096), b"")
             answer.append(b"".join(parts))
 
@@ -412,6 +413,24 @@ def components(oci):
     assert allowed({}) == []
     policy.write_text("allow-net = [80]\n")
     refused({}, "policy.toml, line 1: allow-net")
+
+
+@adopting_case
+def serves(oci):
+    """A component that answers requests does so on the port that is asked for, and drains."""
+    sys.path.insert(0, str(HERE.parent / "components"))
+    import componentize
+    text = componentize.build_handler(HERE.parent / "serve/guests/hello.c", oci.folder / "hello.wat").read_text()
+    for port, asked in ((8080, {}), (9000, {"env": ["PORT=9000"]}), (9001, {"annotations": {"run.berth.serve": "9001"}})):
+        name = oci.start("/hello.wat", says=f"serving on http://[::]:{port}/", rootfs=[("hello.wat", text)], **asked)
+        answer = ask(oci.state(name)["pid"], port, b"GET / HTTP/1.0\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and answer.endswith(b"hello, world\n"), answer
+        oci("kill", name, "TERM")
+        assert oci.exit_code(name) == 0, oci.log(name)
+        oci.delete(name)
+    (oci.folder / "policy.toml").write_text("")
+    oci.run("/hello.wat", rootfs=[("hello.wat", text)], annotations={"run.berth.serve": "8080"}, code=1)
+    assert "serve :8080, which" in oci.last.stderr, oci.last.stderr
 
 
 @case
