@@ -1,6 +1,8 @@
 // The commands of the program. Each gets what was given to it and returns the process's exit code.
 #pragma once
 
+#include <string>
+
 #include "cli/options.h"
 #include "engine/engine.h"
 #include "wasm/features.h"
@@ -16,6 +18,9 @@ std::string help_page();
 std::string program_of(const Command& command);
 
 int run_command(const Arguments& arguments);
+int serve_command(const Arguments& arguments);
+// Serves the component that `berth run` was given, as its options say. Ends the process.
+int serve_component_at(const Arguments& arguments, std::string address);
 int compile_command(const Arguments& arguments);
 int image_command(const Arguments& arguments);
 // Of another program (program_of).

@@ -8,6 +8,7 @@
 #include "engine/demangle.h"
 #include "runtime/deadline.h"
 #include "wasi_http/http.h"
+#include "wasi_http/incoming.h"
 #include "wasi_p2/wasi.h"
 #include "wasm/names.h"
 
@@ -146,6 +147,10 @@ OrStop<int> ComponentRun::run(RunGrants grants, std::vector<u8> bytes) {
   auto loaded = component::load_component(std::move(bytes), path_ == "-" ? "standard input" : path_, options_.config);
   if (!loaded) return std::unexpected(Stop{load_error(loaded.error())});
   const std::string command = wasi_p2::find_command(**loaded);
+  if (command.empty() && !wasi_http::find_handler(**loaded).empty()) {
+    if (const auto address = arguments_.value("--serve")) return serve_component_at(arguments_, std::string(*address));
+    return stop(UsageError{printable(path_) + " is not a program: it answers requests", "`berth serve` serves it"});
+  }
   if (command.empty())
     return stop(UsageError{printable(path_) + " is not a program: it does not export wasi:cli/run@0.2",
                            "build it as a command component, not as a library"});
