@@ -17,7 +17,6 @@ using http::RequestParser;
 struct Read {
   std::vector<std::tuple<std::string, std::string, std::string, http::Fields, std::string, http::Fields>> requests;
   u16 refusal = 0;
-  friend bool operator==(const Read&, const Read&) = default;
 };
 
 // Gives `input` in pieces of at most `piece` bytes, and takes bodies in pieces of at most `room`.
@@ -69,13 +68,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Read whole = read_all(input, ~size_t{0}, ~size_t{0});
   for (const size_t piece : {size_t{1}, size_t{7}}) {
     const Read parts = read_all(input, piece, piece);
-    // What is wrong with one may be seen sooner or later, and then in other words; what was read before may not differ.
+    // What is wrong with one that is not complete may be seen sooner or later; what was read before may not differ.
     const size_t count = std::min(whole.requests.size(), parts.requests.size());
     if (!std::equal(whole.requests.begin(), whole.requests.begin() + static_cast<std::ptrdiff_t>(count),
                     parts.requests.begin()))
       std::abort();
     if (whole.requests.size() != parts.requests.size()) std::abort();
-    if ((whole.refusal != 0) != (parts.refusal != 0)) std::abort();
   }
   return 0;
 }

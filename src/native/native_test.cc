@@ -32,15 +32,14 @@ using testing::ArtifactParts;
 using testing::TemporaryFile;
 
 extern "C" {
-#define LABELS(X)                                                                                              \
-  X(enter)                                                                                                     \
-  X(enter_frame)                                                                                               \
-  X(exit)                                                                                                      \
-  X(exit_frame)                                                                                                \
-  X(identity)                                                                                                  \
-  X(call_by_index)                                                                                             \
-  X(call_by_index_frame) X(trap) X(load) X(recurse) X(recurse_frame) X(spin) X(throw) X(throw_frame) X(deep)   \
-      X(deep_last) X(catch_deep) X(catch_deep_frame) X(catch_deep_landing) X(catch_index) X(catch_index_frame) \
+#define LABELS(X)                                                                                                      \
+  X(enter)                                                                                                             \
+  X(enter_frame)                                                                                                       \
+  X(exit)                                                                                                              \
+  X(exit_frame)                                                                                                        \
+  X(identity)                                                                                                          \
+  X(call_by_index) X(call_by_index_frame) X(trap) X(load) X(recurse) X(recurse_frame) X(spin) X(throw) X(throw_frame)  \
+      X(deep) X(deep_last) X(catch_deep) X(catch_deep_frame) X(catch_deep_landing) X(catch_index) X(catch_index_frame) \
           X(catch_index_call) X(catch_index_after) X(recurse_out) X(recurse_out_frame) X(hold) X(hold_frame) X(end)
 #define X(name) extern const u8 label_##name[] asm(#name);
 LABELS(X)
