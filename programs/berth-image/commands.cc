@@ -113,6 +113,17 @@ constexpr Option kLogoutOptions[] = {
     {.name = "--authfile", .value = "FILE", .help = "only in this file", .complete = Complete::File},
 };
 
+constexpr Option kEncryptOptions[] = {
+    {.name = "--broker-key",
+     .value = "RESOURCE=FILE",
+     .help = "wrap layer keys with this key (32 bytes, or their\nhexadecimal digits), which the broker has "
+             "as\nREPOSITORY/TYPE/TAG"},
+    {.name = "--recipient",
+     .value = "[jwe:]FILE",
+     .help = "wrap them with this public key (RSA, PEM)",
+     .complete = cli::Complete::File},
+};
+
 constexpr Command kCommands[] = {
     {.name = "build",
      .usage = "-t NAME [OPTION…] MODULE…",
@@ -179,6 +190,18 @@ constexpr Command kCommands[] = {
      .options = kLoadOptions,
      .max_operands = 0,
      .run = load_command},
+    {.name = "encrypt",
+     .usage = "[OPTION…] NAME NEW-NAME",
+     .summary = "Make an image whose layers only those can read who get a key",
+     .details =
+         "Layers are encrypted as ocicrypt defines it, one key each, which is wrapped for every recipient. With\n"
+         "--broker-key, keeps decrypt it that prove themselves to the broker which has the key under that name; with\n"
+         "--recipient, whoever has the private key (`skopeo copy --decryption-key`). The image's configuration, its\n"
+         "command for one, stays readable.",
+     .options = kEncryptOptions,
+     .min_operands = 2,
+     .max_operands = 2,
+     .run = encrypt_command},
     {.name = "login",
      .usage = "[OPTION…] REGISTRY",
      .summary = "Keep credentials for a registry, where podman keeps them",

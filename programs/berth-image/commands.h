@@ -16,6 +16,7 @@ std::span<const cli::Command> commands();
 std::string help_page();
 
 int build_command(const Arguments& arguments);
+int encrypt_command(const Arguments& arguments);
 int pull_command(const Arguments& arguments);
 int push_command(const Arguments& arguments);
 int list_command(const Arguments& arguments);

@@ -235,6 +235,14 @@ constexpr Command kCommands[] = {
      .options = {},
      .first_operand_ends_options = true,
      .run = elsewhere_command},
+    {.name = "broker",
+     .usage = "COMMAND [OPTION…] …",
+     .summary = "Release secrets to keeps that prove what they are",
+     .details =
+         "`berth broker help` says more. It is a program of its own, berth-broker: beside this one or in $PATH.",
+     .options = {},
+     .first_operand_ends_options = true,
+     .run = elsewhere_command},
     {.name = "image",
      .usage = "COMMAND [OPTION…] …",
      .summary = "Make images of modules, keep them, and exchange them with registries",
@@ -451,6 +459,7 @@ int image_command(const Arguments& arguments) {
 
 std::string program_of(const Command& command) {
   if (command.name == "attest") return "berth-attest";
+  if (command.name == "broker") return "berth-broker";
   if (command.name == "install" || command.name == "uninstall") return "berth-install";
   if (command.name == "measure" || command.name == "keep") return "berth-keep";
   for (const std::string_view name : {"play", "ps", "logs", "stop", "top"})

@@ -31,7 +31,7 @@ int start(const Command& command, std::span<char* const> words) {
   if (const std::string program = program_of(command); !program.empty()) {
     // Those that have help and commands of their own do not need the name.
     std::vector<std::string> all;
-    if (command.name != "attest") all.emplace_back(command.name);
+    if (command.name != "attest" && command.name != "broker") all.emplace_back(command.name);
     all.insert(all.end(), words.begin(), words.end());
     return hand_over_to(program, all);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "attest/snp_json.h"
 #include "json/json.h"
 #include "keep/launch.h"
 #include "keep/problem.h"
@@ -24,11 +25,14 @@ std::string_view tee_name(attest::Technology technology) {
   return "";
 }
 
-json::Value primary_evidence(const collect::Collected& collected, std::span<const u8> digest) {
+Result<json::Value> primary_evidence(const collect::Collected& collected, std::span<const u8> digest) {
   const std::string evidence = attest::to_base64(collected.evidence);
   switch (collected.technology) {
-    case attest::Technology::SevSnp:
-      return json::Object{{"auxblob", attest::to_base64(collected.auxiliary)}, {"report", evidence}};
+    case attest::Technology::SevSnp: {
+      attest::Evidence report = TRY(attest::read_raw_evidence(collected.evidence));
+      if (!collected.auxiliary.empty()) TRY(attest::add_certificate_table(report, collected.auxiliary));
+      return attest::to_snp_json(report);
+    }
     case attest::Technology::Tdx: return json::Object{{"cc_eventlog", json::Value()}, {"quote", evidence}};
     case attest::Technology::Sgx: return json::Object{{"quote", evidence}};
     case attest::Technology::Simulated:
@@ -93,10 +97,10 @@ Result<Response> Broker::prove() {
   collect::ReportData data = {};
   std::ranges::copy(digest, data.begin());
   const collect::Collected proof = TRY(prover_(data));
-  const std::string attestation =
-      json::to_text(json::Object{{"runtime-data", json::Object{{"nonce", *nonce->string()}, {"tee-pubkey", jwk}}},
-                                 {"tee-evidence", json::Object{{"primary_evidence", primary_evidence(proof, digest)},
-                                                               {"additional_evidence", ""}}}});
+  const json::Value primary = TRY(primary_evidence(proof, digest));
+  const std::string attestation = json::to_text(
+      json::Object{{"runtime-data", json::Object{{"nonce", *nonce->string()}, {"tee-pubkey", jwk}}},
+                   {"tee-evidence", json::Object{{"primary_evidence", primary}, {"additional_evidence", ""}}}});
   Response verdict = TRY(ask(path + "attest", &attestation));
   if (verdict.status != 200) return verdict;
   token_ = TRY(json::parse(verdict.body)).text_at({"token"});

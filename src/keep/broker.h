@@ -6,7 +6,7 @@
 // everything is then encrypted to, with the private part only in here.
 //
 // tee-evidence.primary_evidence is, in base64 where bytes:
-//   snp    {"auxblob": table of certificates, "report": the report}
+//   snp    {"attestation_report": the report's fields, "cert_chain": certificates}, see attest/snp_json.h
 //   tdx    {"cc_eventlog": null, "quote": the quote}
 //   sgx    {"quote": the quote}
 //   sample {"report_data": the digest, "simulated": the text of attest/simulated.h, "svn": "1"}

@@ -22,7 +22,7 @@ OUTSIDE = {
     "llvm/": ("src/compiler",),
     "llvm-c/": ("src/compiler",),
     "CLI/": ("programs",),
-    "openssl/": ("src/attest", "src/digest", "src/http", "src/keep", "src/oci", "src/wasi_http"),
+    "openssl/": ("src/attest", "src/broker", "src/digest", "src/http", "src/keep", "src/oci", "src/wasi_http"),
     "nghttp2/": ("src/http",),
     "archive": ("src/keep", "src/oci", "programs/berth-keep"),
     "curl/": ("src/oci",),
