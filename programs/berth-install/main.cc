@@ -29,13 +29,8 @@ using cli::Arguments;
 
 constexpr std::string_view kTargets[] = {"podman", "docker", "containerd", "crio", "kubernetes"};
 constexpr const char* kPrograms[] = {"berth-oci", "berth"};  // what containers need
-<<<<<<< HEAD
-constexpr const char* kFurther[] = {"berth-attest",  "berth-compiler", "berth-fetch",     "berth-image",
-                                    "berth-install", "berth-keep",     "berth-keep-init", "berth-play"};
-=======
-constexpr const char* kFurther[] = {"berth-attest",  "berth-broker", "berth-compiler",  "berth-image",
+constexpr const char* kFurther[] = {"berth-attest",  "berth-broker", "berth-compiler",  "berth-fetch", "berth-image",
                                     "berth-install", "berth-keep",   "berth-keep-init", "berth-play"};
->>>>>>> 7ab365d (squash)
 constexpr char kPolicy[] = "/etc/berth/policy.toml";
 
 constexpr cli::Option kInstallOptions[] = {

@@ -52,7 +52,7 @@ TEST_F(RandomCalls, NeverHarmTheHost) {
   config.directories.push_back({root, "/ro", true});
   config.environment = {"A=1"};
   config.args = {"x"};
-  state().waiter.interrupt();
+  state().own_waiter.interrupt();
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
 
   static constexpr std::string_view kPaths[] = {"a", "b/c", "../x", "/", ".", "..", "a/../b", "b/", "", "b"};
@@ -113,7 +113,7 @@ TEST_F(RandomCalls, NeverHarmTheHost) {
     call(&Calls::sock_send);
     call(&Calls::sock_shutdown);
     // The descriptors must not all be gone.
-    if (round % 100 == 99) context.reset(), config.directories = {{root, "/"}}, state().waiter.interrupt();
+    if (round % 100 == 99) context.reset(), config.directories = {{root, "/"}}, state().own_waiter.interrupt();
   }
   ::setrlimit(RLIMIT_FSIZE, &old);
 }
