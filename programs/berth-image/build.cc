@@ -207,6 +207,10 @@ Result<> Build::add_launchers() {
         path = named->second;
       } else if (architecture == oci::host_platform().architecture) {
         path = TRY(find_program("berth", "BERTH"));
+        // Components may be asked to serve, and may send requests by TLS.
+        const bool has_component =
+            std::ranges::any_of(plan_.modules, [](const auto& module) { return oci::is_component(module.contents); });
+        if (has_component && access((path + "-serve").c_str(), X_OK) == 0) path += "-serve";
       } else {
         return oci::problem("there is no berth for " + std::string(architecture) + " here",
                             "--launcher " + std::string(architecture) + "=FILE names one");

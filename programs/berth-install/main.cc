@@ -30,7 +30,7 @@ using cli::Arguments;
 constexpr std::string_view kTargets[] = {"podman", "docker", "containerd", "crio", "kubernetes"};
 constexpr const char* kPrograms[] = {"berth-oci", "berth"};  // what containers need
 constexpr const char* kFurther[] = {"berth-attest",  "berth-broker", "berth-compiler",  "berth-fetch", "berth-image",
-                                    "berth-install", "berth-keep",   "berth-keep-init", "berth-play"};
+                                    "berth-install", "berth-keep",   "berth-keep-init", "berth-play",  "berth-serve"};
 constexpr char kPolicy[] = "/etc/berth/policy.toml";
 
 constexpr cli::Option kInstallOptions[] = {

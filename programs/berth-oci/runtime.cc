@@ -183,8 +183,9 @@ Result<std::optional<Runtime::Planned>> Runtime::plan() {
     return planned;
   }
   planned.code = find_code(entry, settings);
-  container::Rewritten rewritten =
-      TRY(container::rewrite(std::move(config), planned.bundle, entry, settings, grants, node_.berth, planned.code));
+  container::Rewritten rewritten = TRY(container::rewrite(
+      std::move(config), planned.bundle, entry, settings, grants,
+      entry.kind == container::ProgramKind::Component ? node_.berth_serve : node_.berth, planned.code));
   planned.module = std::move(entry.file);
   planned.config = std::move(rewritten.config);
   planned.record.launcher = std::move(rewritten.launcher);

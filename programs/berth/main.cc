@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "berth/commands.h"
+#include "berth/fuller.h"
 #include "berth/hand_over.h"
 #include "cli/execute.h"
 #include "cli/output.h"
@@ -25,6 +26,18 @@ int help_command(std::span<char* const> words) {
   return usage_error({"there is no command " + std::string(name), "`berth help` lists all commands"});
 }
 
+// Whether it is the business of the program with TLS and the HTTP server, and this is not it.
+bool needs_fuller(const Command& command, std::span<char* const> words) {
+  if (fuller_program().empty()) return false;
+  if (command.name == "serve") return true;
+  if (command.name != "run") return false;
+  for (const std::string_view word : words) {
+    if (word.starts_with("--allow-http") || word.starts_with("--serve")) return true;
+    if (word == "--") break;
+  }
+  return false;
+}
+
 int start(const Command& command, std::span<char* const> words) {
   // It has help of its own.
   if (command.name == "image") return hand_over_to_image({words.begin(), words.end()});
@@ -34,6 +47,11 @@ int start(const Command& command, std::span<char* const> words) {
     if (command.name != "attest" && command.name != "broker") all.emplace_back(command.name);
     all.insert(all.end(), words.begin(), words.end());
     return hand_over_to(program, all);
+  }
+  if (needs_fuller(command, words)) {
+    std::vector<std::string> all = {std::string(command.name)};
+    all.insert(all.end(), words.begin(), words.end());
+    return hand_over_to(std::string(fuller_program()), all);
   }
   return execute(command, words);
 }

@@ -129,6 +129,8 @@ Result<Node> read_node() {
     return access(path.c_str(), X_OK) == 0 ? path : find_program(name);
   };
   if (node.berth.empty()) node.berth = beside("berth");
+  // Components may be asked to serve, and may send requests.
+  if (node.berth_serve = beside("berth-serve"); node.berth_serve.empty()) node.berth_serve = node.berth;
   node.berth_keep = beside("berth-keep");
   for (const char* folder : {"/usr/local/lib/berth/keep", "/usr/lib/berth/keep"})
     if (node.keep_image.empty() && access((std::string(folder) + "/initrd").c_str(), R_OK) == 0)

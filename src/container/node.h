@@ -23,6 +23,7 @@ inline constexpr char kNodeFile[] = "/etc/berth/oci.toml";
 struct Node {
   std::string runtime;
   std::string berth;
+  std::string berth_serve;  // what runs components: with TLS and the HTTP server; `berth` where there is none
   std::string policy;
   std::string code;  // empty: none is kept
   std::string berth_keep, keep_broker, keep_broker_ca, keep_image;
