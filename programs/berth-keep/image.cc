@@ -84,7 +84,8 @@ Result<> make_image(const cli::Arguments& arguments, cli::Output& out) {
                      "take those of a release build, or name others with --init and --berth");
     return bytes;
   };
-  const std::vector<u8> init = TRY(program("--init", "berth-keep-init")), berth = TRY(program("--berth", "berth"));
+  const std::vector<u8> init = TRY(program("--init", "berth-keep-init")),
+                        berth = TRY(program("--berth", "berth-serve"));
   const std::vector<u8> initrd = TRY(make_initrd(kernel, order, init, berth));
   std::string line(kCommandLine);
   for (const std::string_view more : arguments.values("--append")) line += " " + std::string(more);

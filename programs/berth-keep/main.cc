@@ -73,7 +73,9 @@ constexpr cli::Option kImageOptions[] = {
      .complete = cli::Complete::Folder},
     {.name = "--append", .value = "TEXT", .help = "add to the kernel's command line"},
     {.name = "--init", .value = "FILE", .help = "the keep's first program (default: berth-keep-init beside this one)"},
-    {.name = "--berth", .value = "FILE", .help = "the program that runs workloads (default: berth beside this one)"},
+    {.name = "--berth",
+     .value = "FILE",
+     .help = "the program that runs workloads (default: berth-serve beside\nthis one)"},
 };
 
 constexpr cli::Option kRunOptions[] = {
