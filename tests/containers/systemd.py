@@ -36,12 +36,17 @@ def enter_box():
         box = subprocess.Popen(["sh", HERE / "systemd_box.sh", folder, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, start_new_session=True)
         try:
-            first = wait_until(lambda: box.poll() is not None or subprocess.run(
-                ["pgrep", "-P", str(box.pid)], capture_output=True, text=True).stdout.split(), "systemd")
+            def reach_bus():
+                # The box has other children before systemd, so it is looked for each time.
+                children = subprocess.run(["pgrep", "-P", str(box.pid)], capture_output=True, text=True).stdout.split()
+                if box.poll() is not None or not children:
+                    return box.poll() is not None
+                words = ["nsenter", "-t", children[0], "-m", "-n", "-u", "-p", "-C", "-r", "-w"]
+                return words if subprocess.run([*words, "busctl", "list"], capture_output=True).returncode == 0 else None
+
+            inside = wait_until(reach_bus, "the bus", 60)
             if box.poll() is not None:
                 skip(f"systemd cannot run in namespaces here: {box.stdout.read()[-300:]}")
-            inside = ["nsenter", "-t", first[0], "-m", "-n", "-u", "-p", "-C", "-r", "-w"]
-            wait_until(lambda: subprocess.run([*inside, "busctl", "list"], capture_output=True).returncode == 0, "the bus", 30)
             # Of systemd's two hierarchies crun takes only the older one, as long as it is alone.
             code = subprocess.run([*inside, "unshare", "-m", "--propagation", "private", "sh", "-c",
                                    'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "sh", sys.executable, "-B",
