@@ -106,7 +106,7 @@ def release(folder):
     """Guests with each kind of key, by cookie and by token, over TLS."""
     files = certificate(folder)
     with Broker(folder, "--tls-cert", files[0], "--tls-key", files[1]) as broker:
-        for kind in ("P-256", "P-521", "RSA-OAEP-256"):
+        for kind in ("P-256", "P-384", "P-521", "RSA-OAEP-256"):
             someone = proved(broker.address, files[0], kind=kind)
             assert someone.get("default/app/key") == SECRET
             assert Guest.get(someone, "default/app/key", token=someone.token) == SECRET
@@ -124,7 +124,7 @@ def release(folder):
         message["tee-evidence"] = {"simulated": guest.simulated(guest.hashlib.sha384(text).digest())}
         assert older.prove(message)[0] == 200 and older.get("app/key") == SECRET
         events = [line["event"] for line in broker.audit()]
-        assert events.count("proof accepted") == 4 and events.count("resource released") == 8, events
+        assert events.count("proof accepted") == 5 and events.count("resource released") == 10, events
         assert broker.stop() == 0
 
 

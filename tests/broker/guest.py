@@ -41,7 +41,7 @@ def simulated(report_data, measurement=MEASUREMENT, machine=None):
 
 
 class Guest:
-    """One guest, with a key of one of the kinds that guests have: "P-256", "P-521", "RSA-OAEP-256"."""
+    """One guest, with a key of one of the kinds that guests have: "P-256", "P-384", "P-521", "RSA-OAEP-256"."""
 
     def __init__(self, address, authority=None, kind="P-256", measurement=MEASUREMENT):
         self.address, self.kind, self.measurement = address, kind, measurement
@@ -52,7 +52,7 @@ class Guest:
             public = self.key.public_key().public_numbers()
             self.jwk = {"kty": "RSA", "alg": kind, "n": number(public.n), "e": number(public.e)}
         else:
-            curve = {"P-256": ec.SECP256R1, "P-521": ec.SECP521R1}[kind]()
+            curve = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}[kind]()
             self.key, size = ec.generate_private_key(curve), (curve.key_size + 7) // 8
             public = self.key.public_key().public_numbers()
             self.jwk = {"kty": "EC", "crv": kind, "alg": "ECDH-ES+A256KW", "x": number(public.x, size), "y": number(public.y, size)}

@@ -19,25 +19,25 @@ class Run(exports.Run):
         time.sleep(0.001)
         print("clocks", time.monotonic() - before >= 0.001, time.time() > 1.7e9)
         print("random", len(os.urandom(9)), random.random() != random.random())
-        os.makedirs("/work/a/b")
-        with open("/work/a/b/file", "w") as file:
+        os.makedirs("/folder/a/b")
+        with open("/folder/a/b/file", "w") as file:
             file.write("one\ntwo\n")
-        with open("/work/a/b/file", "a") as file:
+        with open("/folder/a/b/file", "a") as file:
             file.write("three\n")
-        with open("/work/a/b/file") as file:
+        with open("/folder/a/b/file") as file:
             print("lines", [line.strip() for line in file])
-        os.rename("/work/a/b/file", "/work/a/moved")
-        print("size", os.stat("/work/a/moved").st_size, sorted(os.listdir("/work/a")))
-        for path in ("/none", "/work/none", "/work/a/moved/x", "/work/../etc/passwd"):
+        os.rename("/folder/a/b/file", "/folder/a/moved")
+        print("size", os.stat("/folder/a/moved").st_size, sorted(os.listdir("/folder/a")))
+        for path in ("/none", "/folder/none", "/folder/a/moved/x", "/folder/../etc/passwd"):
             try:
                 open(path)
                 print("opened", path)
             except OSError as error:
                 print("refused", path, error.errno)
-        os.unlink("/work/a/moved")
-        os.rmdir("/work/a/b")
-        os.rmdir("/work/a")
-        print("left", os.listdir("/work"))
+        os.unlink("/folder/a/moved")
+        os.rmdir("/folder/a/b")
+        os.rmdir("/folder/a")
+        print("left", os.listdir("/folder"))
         total = sum(hash((i, str(i)[::-1])) % 7 for i in range(20000) if isinstance(i, int)) >= 0
         print("computed", total, sum(i * i for i in range(10000)))
         sys.stdout.flush()

@@ -19,23 +19,23 @@ fn main() {
         map.insert(i, i * i);
     }
     println!("map {}", map.values().sum::<i32>());
-    fs::create_dir_all("/work/a/b").unwrap();
-    fs::write("/work/a/b/file", "one\ntwo\n").unwrap();
-    let mut file = fs::OpenOptions::new().read(true).write(true).open("/work/a/b/file").unwrap();
+    fs::create_dir_all("/folder/a/b").unwrap();
+    fs::write("/folder/a/b/file", "one\ntwo\n").unwrap();
+    let mut file = fs::OpenOptions::new().read(true).write(true).open("/folder/a/b/file").unwrap();
     file.seek(SeekFrom::End(0)).unwrap();
     file.write_all(b"three\n").unwrap();
     file.seek(SeekFrom::Start(4)).unwrap();
     let mut rest = String::new();
     file.read_to_string(&mut rest).unwrap();
     println!("rest {:?} {}", rest, file.metadata().unwrap().len());
-    fs::rename("/work/a/b/file", "/work/a/moved").unwrap();
-    let mut names: Vec<_> = fs::read_dir("/work/a").unwrap().map(|e| e.unwrap().file_name()).collect();
+    fs::rename("/folder/a/b/file", "/folder/a/moved").unwrap();
+    let mut names: Vec<_> = fs::read_dir("/folder/a").unwrap().map(|e| e.unwrap().file_name()).collect();
     names.sort();
     println!("names {:?}", names);
-    for path in ["/none", "/work/none", "/work/a/moved/x", "/work/../etc/passwd"] {
+    for path in ["/none", "/folder/none", "/folder/a/moved/x", "/folder/../etc/passwd"] {
         println!("open {} {:?}", path, fs::File::open(path).map(|_| ()).map_err(|e| e.kind()));
     }
-    fs::remove_dir_all("/work/a").unwrap();
-    println!("left {}", fs::read_dir("/work").unwrap().count());
+    fs::remove_dir_all("/folder/a").unwrap();
+    println!("left {}", fs::read_dir("/folder").unwrap().count());
     std::process::exit(5);
 }

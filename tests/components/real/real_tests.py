@@ -148,7 +148,7 @@ def python(b):
     assert component.stat().st_size > 10_000_000
     b.described(component)
     output = b.both(component, "one", "two", input=b"some input", status=1,
-                    options=["--dir", f"{b.folder}/work::/work", "--env", "NAME=value"])
+                    options=["--dir", f"{b.folder}/work::/folder", "--env", "NAME=value"])
     assert "lines ['one', 'two', 'three']" in output, output
 
 
@@ -169,7 +169,7 @@ def rust(b):
     component = adapted(b, core)
     b.described(component)
     output = b.both(component, "one", "two", input=b"some input", status=1,
-                    options=["--dir", f"{b.folder}/work::/work", "--env", "NAME=value"])
+                    options=["--dir", f"{b.folder}/work::/folder", "--env", "NAME=value"])
     assert "left 0" in output, output
 
 
@@ -180,7 +180,7 @@ def c(b):
     component = adapted(b, core)
     b.described(component)
     output = b.both(component, "one", "two", input=b"some input", status=0,
-                    options=["--dir", f"{b.folder}/work::/work", "--env", "NAME=value"])
+                    options=["--dir", f"{b.folder}/work::/folder", "--env", "NAME=value"])
     assert "done" in output, output
     # With one of its imports provided by a component, and all others passed on.
     whole = b.folder / "whole.wasm"
@@ -189,7 +189,7 @@ def c(b):
     run([b.tools.tool("wasm-tools"), "validate", "--features", "all", whole])
     b.described(whole)
     output = b.both(whole, "one", "two", input=b"some input", status=0,
-                    options=["--dir", f"{b.folder}/work::/work", "--env", "NAME=value"])
+                    options=["--dir", f"{b.folder}/work::/folder", "--env", "NAME=value"])
     assert output.startswith("arguments 2 A\nenvironment (null) empty\n"), output
 
 
